@@ -86,24 +86,30 @@ export interface UploadedStream {
   /** Must equal the stream's end as committed so far. */
   readonly startOffset: number
   readonly endOffset: number
+  /** State as of `endOffset`; undefined leaves the last one in place. May come alone, with nothing uploaded. */
   readonly snapshot: Buffer | undefined
 }
 
+/** The ranges of each stream, over all objects, cover the stream's [startOffset, endOffset) without gap or overlap. */
 export interface Upload {
   readonly nodeId: number
   readonly objects: readonly UploadedObject[]
   readonly streams: readonly UploadedStream[]
 }
 
-/** Everything a broker reads without waiting. Values are immutable; a change replaces them. */
+/** Everything a broker reads without waiting. Values are immutable; a change replaces them (but see `ranges`). */
 export interface MetadataImage {
   topic(name: string): Topic | undefined
   topicById(id: TopicId): Topic | undefined
   topics(): Iterable<Topic>
   stream(streamId: number): Stream | undefined
   streams(): Iterable<Stream>
+  /** Committed objects only. */
   object(objectId: number): StoredObject | undefined
-  /** Committed ranges of a stream, by offset; contiguous from the first that still matters to the stream's end. */
+  /**
+   * Committed ranges of a stream, by offset; contiguous from the first that still matters to the stream's end.
+   * An array that is held may grow at its end while it is; nothing else in it ever changes.
+   */
   ranges(streamId: number): readonly ObjectRange[]
 }
 
@@ -124,22 +130,31 @@ export interface Metadata {
 
   /**
    * Takes over the given partitions' streams for `nodeId`, in one transaction: each stream's epoch and the
-   * partition's leader epoch grow by one. Returns the latest snapshot of each stream that has one.
+   * partition's leader epoch grow by one. Returns the latest snapshot of each stream that has one. The epochs are those
+   * of the image, as long as it names `nodeId` the leader: otherwise somebody has taken over already.
    */
   openStreams(nodeId: number, streamIds: readonly number[]): Promise<ReadonlyMap<number, Snapshot>>
-  /** Moves the first readable offset forward; objects that hold nothing readable any more become destroyed. */
+  /**
+   * Moves the first readable offset forward, past the committed end if asked; never back. Objects that hold nothing
+   * readable any more become destroyed.
+   */
   trimStream(streamId: number, epoch: number, startOffset: number): Promise<void>
 
   /** Announces an object before it is stored, so that a crash leaves a trace and not an orphan. */
   prepareObject(profile: string): Promise<StoredObject>
   /**
    * Commits stored objects: checks each stream's epoch and end, moves the ends, saves snapshots. Streams that were
-   * deleted meanwhile are left out silently. Fault `fenced` when an epoch is no longer ours, `conflict` when an end moved.
+   * deleted meanwhile are left out silently. Fault `fenced` when an epoch is no longer ours, `conflict` when an end moved,
+   * `missing` when an object was given up (see `expiredObjects`). After an unknown outcome call it again with the same
+   * objects, ranges and offsets: if it had happened, that is a success and changes nothing.
    */
   commitUpload(upload: Upload): Promise<void>
-  /** Objects destroyed, or prepared and never committed, since before `before` (wall milliseconds). */
+  /**
+   * Objects destroyed, or prepared and never committed, since before `before` (wall milliseconds). The latter are given
+   * up by this call and can be committed no more, so that the caller may delete the bytes of everything it returns.
+   */
   expiredObjects(before: number): Promise<readonly StoredObject[]>
-  /** Forgets expired objects once they are physically gone. */
+  /** Forgets objects once they are physically gone; Fault `invalid` when one of them is committed. */
   forgetObjects(objectIds: readonly number[]): Promise<void>
 
   /** Reserves `count` producer ids that nobody else will get; returns the first. */

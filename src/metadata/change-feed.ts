@@ -1,0 +1,83 @@
+/**
+ * The change feed: one row per thing that a transaction changed, so that every process can keep its image current by
+ * reloading just those. A row says what changed, never how; reading one twice does no harm.
+ *
+ * Invariant: `seq` is dense and rises in commit order: a reader that has seen n will find every later change behind n.
+ * SQLite gives that for free, having one writer. On PostgreSQL it rests on `lockFeed`: writers queue for the row of the
+ * `change` sequence at their start and hold it until they commit, so no seq becomes visible before a smaller one, a
+ * rollback leaves no gap, and whatever a transaction checked still holds when it commits. (An identity column would do
+ * neither.) If that queue ever limits a large cluster: lock the rows in a fixed order, and the feed last.
+ */
+import { batches, type Tx } from './database.ts'
+import { allocate } from './sequences.ts'
+
+/** What a subject is; readers skip kinds they do not know, which newer versions may write. */
+export type ChangeKind = 'topic' | 'stream' | 'object'
+
+/** Rows kept for slow readers. One that lags further reads the tables anew. */
+const FEED_ROWS_KEPT = 100_000
+/** Old rows are removed once in so many changes, not in every transaction. */
+const FEED_TRIM_EVERY = 1024
+
+/** Collects what one transaction changes; a subject counts once. */
+export class ChangeSet {
+  readonly topics = new Set<string>()
+  readonly streams = new Set<number>()
+  readonly objects = new Set<number>()
+
+  rows(): { kind: ChangeKind; subject: string }[] {
+    const row = (kind: ChangeKind) => (subject: string | number) => ({ kind, subject: String(subject) })
+    return [
+      ...[...this.topics].map(row('topic')),
+      ...[...this.streams].map(row('stream')),
+      ...[...this.objects].map(row('object'))
+    ]
+  }
+}
+
+/** Makes writers take turns; the first statement of every transaction that changes what an image shows, or checks it. */
+export async function lockFeed(tx: Tx): Promise<void> {
+  await allocate(tx, 'change', 0)
+}
+
+/** Announces the changes; the last statement of the transaction. Returns how many there are. */
+export async function appendChanges(tx: Tx, changes: ChangeSet): Promise<number> {
+  const rows = changes.rows()
+  if (rows.length === 0) return 0
+  const first = await allocate(tx, 'change', rows.length)
+  const numbered = rows.map((row, index) => ({ seq: first + index, ...row }))
+  for (const batch of batches(numbered)) await tx.insertInto('change').values(batch).execute()
+  const end = first + rows.length
+  if (Math.floor(first / FEED_TRIM_EVERY) !== Math.floor(end / FEED_TRIM_EVERY)) {
+    await tx
+      .deleteFrom('change')
+      .where('seq', '<', end - FEED_ROWS_KEPT)
+      .execute()
+  }
+  return rows.length
+}
+
+/** The seq of the newest change; 0 when there was none. */
+export async function lastSeq(tx: Tx): Promise<number> {
+  const row = await tx.selectFrom('sequence').select('next').where('name', '=', 'change').executeTakeFirst()
+  return row === undefined ? 0 : row.next - 1
+}
+
+/** What changed in (after, upTo]; undefined when the feed no longer reaches back that far. */
+export async function readChanges(tx: Tx, after: number, upTo: number): Promise<ChangeSet | undefined> {
+  const rows = await tx
+    .selectFrom('change')
+    .select(['seq', 'kind', 'subject'])
+    .where('seq', '>', after)
+    .where('seq', '<=', upTo)
+    .orderBy('seq')
+    .execute()
+  if (rows.length !== upTo - after) return undefined
+  const changes = new ChangeSet()
+  for (const { kind, subject } of rows) {
+    if (kind === 'topic') changes.topics.add(subject)
+    else if (kind === 'stream') changes.streams.add(Number(subject))
+    else if (kind === 'object') changes.objects.add(Number(subject))
+  }
+  return changes
+}

@@ -1,0 +1,44 @@
+/**
+ * Brings a database's tables up to date: runs the migrations it has not seen, in order, all in one transaction.
+ * Forward only; a database of a newer version is refused. Own and small, because Kysely's Migrator does not put
+ * SQLite's schema changes into a transaction.
+ */
+import type { SchemaModule } from 'kysely'
+import { Fault } from '../runtime/fault.ts'
+import type { ColumnTypes, Database } from './database.ts'
+import { createTables } from './migrations/0001-initial.ts'
+
+export interface Migration {
+  /** Number and subject, as its file is called; never changes once released. */
+  readonly name: string
+  up(schema: SchemaModule, types: ColumnTypes): Promise<void>
+}
+
+/** In the order in which they run; new ones go to the end. */
+export const MIGRATIONS: readonly Migration[] = [{ name: '0001-initial', up: createTables }]
+
+/** PostgreSQL must hold an advisory lock around this: its CREATE TABLE IF NOT EXISTS races with itself. */
+export async function migrate(database: Database, migrations: readonly Migration[] = MIGRATIONS): Promise<void> {
+  await database.write(async (tx) => {
+    await tx.schema
+      .createTable('migration')
+      .ifNotExists()
+      .addColumn('name', 'text', (column) => column.primaryKey())
+      .execute()
+    const rows = await tx.selectFrom('migration').select('name').orderBy('name').execute()
+    const done = new Set(rows.map((row) => row.name))
+    const known = new Set(migrations.map((migration) => migration.name))
+    const unknown = [...done].filter((name) => !known.has(name))
+    if (unknown.length > 0) {
+      throw new Fault(
+        'invalid',
+        `${database.name} was written by a newer Longhaul (migration ${unknown.join(', ')}): run that version, or restore a backup made before it`
+      )
+    }
+    for (const migration of migrations) {
+      if (done.has(migration.name)) continue
+      await migration.up(tx.schema, database.columnTypes)
+      await tx.insertInto('migration').values({ name: migration.name }).execute()
+    }
+  })
+}

@@ -1,0 +1,133 @@
+/**
+ * The SQL tables, one interface per table, with what a row means. The tables themselves are made by `migrations/`.
+ *
+ * Invariant: the same names and value types on every engine. 64-bit integers hold values below 2^53 and are JS numbers
+ * (a PostgreSQL driver must parse int8 as a number), bytes are `Buffer`, booleans are 0 or 1, times are wall milliseconds.
+ */
+
+/** One row: the identity that all nodes on this database share. */
+interface ClusterTable {
+  /** Always 1; keeps the table at one row. */
+  singleton: number
+  id: string
+}
+
+/** A node that has started at least once; `epoch` counts its starts. */
+interface NodeTable {
+  id: number
+  epoch: number
+}
+
+interface TopicTable {
+  /** See `TopicId`. */
+  id: string
+  name: string
+  internal: number
+}
+
+/** A setting of a topic that differs from the default. */
+interface TopicConfigTable {
+  topic_id: string
+  name: string
+  value: string
+}
+
+/** A partition: a stream with a leader. */
+interface PartitionTable {
+  topic_id: string
+  partition_index: number
+  stream_id: number
+  leader: number
+  leader_epoch: number
+}
+
+interface StreamTable {
+  id: number
+  /** Grows whenever a node takes the stream over; guards every write to the stream. */
+  epoch: number
+  start_offset: number
+  end_offset: number
+}
+
+/** Latest saved state of a stream's owner, true as of `at_offset`. */
+interface StreamSnapshotTable {
+  stream_id: number
+  at_offset: number
+  bytes: Buffer
+}
+
+/**
+ * `prepared`: announced, perhaps stored. `committed`: holds at least one range that matters. `destroyed`: holds none
+ * any more, or was prepared and given up; waits for its physical deletion, then the row goes.
+ */
+export type ObjectState = 'prepared' | 'committed' | 'destroyed'
+
+interface ObjectTable {
+  id: number
+  key: string
+  /** Name of the object-store profile. */
+  profile: string
+  /** 0 until committed. */
+  bytes: number
+  state: ObjectState
+  state_changed_at: number
+  /** Digest of the upload that committed the object: how a repeated commit is recognised. Null until then. */
+  upload_digest: string | null
+}
+
+/** The part [start_offset, end_offset) of a stream that an object holds. Ranges of a stream never overlap. */
+interface StreamRangeTable {
+  object_id: number
+  stream_id: number
+  start_offset: number
+  end_offset: number
+  bytes: number
+  max_timestamp: number
+}
+
+/** What numbers are handed out from; `next` has not been given to anybody. */
+interface SequenceTable {
+  name: string
+  next: number
+}
+
+/** The change feed, see `change-feed.ts`. */
+interface ChangeTable {
+  seq: number
+  kind: string
+  /** Id of what changed, as text. */
+  subject: string
+}
+
+/** A device that may connect to the gateway. Written and read by `fleet`, kept here so that one database holds all. */
+interface DeviceTable {
+  tenant: string
+  id: string
+  /** Lower-case hex of the SHA-256 of the device's token; the token itself is nowhere. */
+  token_sha256: string
+  enabled: number
+  created_at: number
+  /** JSON object. */
+  attributes: string
+}
+
+/** Names of the migrations that have run. */
+interface MigrationTable {
+  name: string
+}
+
+export interface Tables {
+  cluster: ClusterTable
+  node: NodeTable
+  topic: TopicTable
+  topic_config: TopicConfigTable
+  partition: PartitionTable
+  stream: StreamTable
+  stream_snapshot: StreamSnapshotTable
+  object: ObjectTable
+  stream_range: StreamRangeTable
+  sequence: SequenceTable
+  change: ChangeTable
+  device: DeviceTable
+  migration: MigrationTable
+}

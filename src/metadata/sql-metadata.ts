@@ -1,0 +1,154 @@
+/**
+ * `Metadata` on an SQL database: one transaction per call, then the image catches up before the call resolves.
+ * The queries stand by subject in `topics.ts`, `streams.ts`, `objects.ts` and `commit-upload.ts`.
+ *
+ * It owns the database it was given and closes it. A Fault `unavailable` leaves open whether the change happened.
+ */
+import type { Clock } from '../runtime/clock.ts'
+import { Fault } from '../runtime/fault.ts'
+import type { Random } from '../runtime/random.ts'
+import { appendChanges, ChangeSet, lockFeed } from './change-feed.ts'
+import { commitUpload } from './commit-upload.ts'
+import type { Database, Tx } from './database.ts'
+import { ImageFollower } from './image-follower.ts'
+import type { Metadata, MetadataImage, NewTopic, Snapshot, StoredObject, Topic, TopicId, Upload } from './metadata.ts'
+import { expiredObjects, forgetObjects, prepareObject } from './objects.ts'
+import { allocate } from './sequences.ts'
+import { openStreams, trimStream } from './streams.ts'
+import { createPartitions, createTopic, deleteTopic, randomId, setTopicConfigs } from './topics.ts'
+
+export interface SqlMetadataParts {
+  /** From `openDatabase`. Others may use it until `close`. */
+  readonly database: Database
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export class SqlMetadata implements Metadata {
+  readonly clusterId: string
+  readonly #database: Database
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #follower: ImageFollower
+
+  private constructor(parts: SqlMetadataParts, clusterId: string, follower: ImageFollower) {
+    this.clusterId = clusterId
+    this.#database = parts.database
+    this.#clock = parts.clock
+    this.#random = parts.random
+    this.#follower = follower
+  }
+
+  /** Reads the image; on the first use of the database gives the cluster its id. */
+  static async open(parts: SqlMetadataParts): Promise<SqlMetadata> {
+    const clusterId = await parts.database.write((tx) => establishClusterId(tx, randomId(parts.random)))
+    const follower = new ImageFollower(parts.database)
+    await follower.catchUp()
+    return new SqlMetadata(parts, clusterId, follower)
+  }
+
+  get image(): MetadataImage {
+    return this.#follower.image
+  }
+
+  /** Takes in what other processes changed; call it on a timer. One small SELECT when nothing did. */
+  poll(): Promise<void> {
+    return this.#follower.catchUp()
+  }
+
+  registerNode(nodeId: number): Promise<number> {
+    return this.#write(async (tx) => {
+      const row = await tx
+        .insertInto('node')
+        .values({ id: nodeId, epoch: 1 })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet((eb) => ({ epoch: eb('node.epoch', '+', 1) })))
+        .returning('epoch')
+        .executeTakeFirstOrThrow()
+      return row.epoch
+    })
+  }
+
+  async createTopic(topic: NewTopic): Promise<Topic> {
+    const id = randomId(this.#random)
+    await this.#write((tx, changes) => createTopic(tx, changes, topic, id))
+    return this.#topic(id)
+  }
+
+  async createPartitions(topicId: TopicId, total: number, leader: number): Promise<Topic> {
+    await this.#write((tx, changes) => createPartitions(tx, changes, topicId, total, leader))
+    return this.#topic(topicId)
+  }
+
+  deleteTopic(topicId: TopicId): Promise<void> {
+    return this.#write((tx, changes) => deleteTopic(tx, changes, topicId, this.#clock.now()))
+  }
+
+  async setTopicConfigs(topicId: TopicId, configs: Readonly<Record<string, string | undefined>>): Promise<Topic> {
+    await this.#write((tx, changes) => setTopicConfigs(tx, changes, topicId, configs))
+    return this.#topic(topicId)
+  }
+
+  openStreams(nodeId: number, streamIds: readonly number[]): Promise<ReadonlyMap<number, Snapshot>> {
+    return this.#write((tx, changes) => openStreams(tx, changes, nodeId, streamIds))
+  }
+
+  trimStream(streamId: number, epoch: number, startOffset: number): Promise<void> {
+    const now = this.#clock.now()
+    return this.#write((tx, changes) => trimStream(tx, changes, { streamId, epoch, startOffset, now }))
+  }
+
+  prepareObject(profile: string): Promise<StoredObject> {
+    return this.#write((tx) => prepareObject(tx, profile, this.#clock.now()))
+  }
+
+  commitUpload(upload: Upload): Promise<void> {
+    return this.#write((tx, changes) => commitUpload(tx, changes, upload, this.#clock.now()))
+  }
+
+  expiredObjects(before: number): Promise<readonly StoredObject[]> {
+    return this.#write((tx) => expiredObjects(tx, before))
+  }
+
+  forgetObjects(objectIds: readonly number[]): Promise<void> {
+    return this.#write((tx) => forgetObjects(tx, objectIds))
+  }
+
+  async allocateProducerIds(count: number): Promise<number> {
+    if (!Number.isSafeInteger(count) || count < 1) {
+      throw new Fault('invalid', `cannot reserve ${count} producer ids: ask for at least 1`)
+    }
+    return this.#database.write((tx) => allocate(tx, 'producer', count))
+  }
+
+  close(): Promise<void> {
+    return this.#database.close()
+  }
+
+  async #write<T>(work: (tx: Tx, changes: ChangeSet) => Promise<T>): Promise<T> {
+    const changes = new ChangeSet()
+    const { result, changed } = await this.#database.write(async (tx) => {
+      await lockFeed(tx)
+      const result = await work(tx, changes)
+      return { result, changed: await appendChanges(tx, changes) }
+    })
+    if (changed > 0) await this.#follower.catchUp()
+    return result
+  }
+
+  #topic(id: TopicId): Topic {
+    const topic = this.#follower.image.topicById(id)
+    // Only when somebody else deleted it between our commit and the image's catching up.
+    if (topic === undefined) throw new Fault('missing', `topic ${id} was deleted meanwhile`)
+    return topic
+  }
+}
+
+async function establishClusterId(tx: Tx, candidate: string): Promise<string> {
+  await tx
+    .insertInto('cluster')
+    .values({ singleton: 1, id: candidate })
+    .onConflict((conflict) => conflict.column('singleton').doNothing())
+    .execute()
+  const row = await tx.selectFrom('cluster').select('id').executeTakeFirstOrThrow()
+  return row.id
+}

@@ -1,0 +1,180 @@
+/**
+ * The adapter to SQLite (libsql, a fork with prebuilt binaries and better-sqlite3's API) under Kysely.
+ *
+ * Durability: write-ahead journal with `synchronous=FULL`, so a commit that was answered survives a power cut.
+ * Several processes may open one file: a writer waits up to `BUSY_TIMEOUT_MS` for another, and blocks its event loop
+ * meanwhile, which is fine for the rare write of a command beside a node, and for nothing more.
+ */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  type SqliteDatabase,
+  SqliteDialect,
+  SqliteDriver,
+  type SqliteStatement,
+  type TransactionSettings
+} from 'kysely'
+import Libsql from 'libsql'
+import { assert, Fault } from '../runtime/fault.ts'
+import { Database } from './database.ts'
+import { migrate } from './migration-runner.ts'
+import type { Tables } from './schema.ts'
+
+const BUSY_TIMEOUT_MS = 5000
+
+/**
+ * Opens the database that `url` names and brings its tables up to date.
+ * `sqlite:///absolute/path`, `sqlite:relative/path`, or `sqlite::memory:` for tests; `%20` and the like are decoded.
+ * The directory of the file is made when it is missing. Fault `invalid` for anything else.
+ */
+export async function openDatabase(url: string): Promise<Database> {
+  const database = openSqlite(sqlitePath(url))
+  try {
+    await migrate(database)
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  return database
+}
+
+/** The file path that a `sqlite:` URL names. */
+export function sqlitePath(url: string): string {
+  const remedy = 'write sqlite:///absolute/path/metadata.db or sqlite:relative/path/metadata.db'
+  if (/^postgres(ql)?:/.test(url)) {
+    throw new Fault('invalid', `PostgreSQL metadata comes with clusters and is not available yet; until then ${remedy}`)
+  }
+  const match = /^sqlite:(?:\/\/)?(.+)$/.exec(url)
+  if (match?.[1] === undefined) throw new Fault('invalid', `"${url}" names no metadata database: ${remedy}`)
+  try {
+    return decodeURIComponent(match[1])
+  } catch (cause) {
+    throw new Fault('invalid', `"${url}" has a broken %-escape; write a literal % as %25`, { cause })
+  }
+}
+
+function openSqlite(path: string): Database {
+  const connection = connect(path)
+  try {
+    // Before anything else: even the switch to the write-ahead journal may meet another process.
+    connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    connection.exec('PRAGMA journal_mode = WAL')
+    connection.exec('PRAGMA synchronous = FULL')
+    connection.exec('PRAGMA foreign_keys = ON')
+  } catch (error) {
+    connection.close()
+    throw sqliteFault(path, error) ?? error
+  }
+  return new Database({
+    kysely: new Kysely<Tables>({ dialect: new ImmediateDialect(connection) }),
+    columnTypes: { int64: 'integer', bytes: 'blob' },
+    name: path,
+    faultOf: (error) => sqliteFault(path, error)
+  })
+}
+
+function connect(path: string): Libsql.Database {
+  try {
+    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
+    return new Libsql(path)
+  } catch (cause) {
+    const remedy = 'check that it is a file in a directory that this user may write'
+    throw new Fault('invalid', `cannot open the metadata database ${path}: ${remedy} (${cause})`, { cause })
+  }
+}
+
+const FAULTS: readonly [prefix: string, kind: 'unavailable' | 'corrupt' | 'invalid', remedy: string][] = [
+  ['SQLITE_BUSY', 'unavailable', 'another process holds it; try again'],
+  ['SQLITE_LOCKED', 'unavailable', 'another process holds it; try again'],
+  ['SQLITE_FULL', 'unavailable', 'free some disk space'],
+  ['SQLITE_IOERR', 'unavailable', 'check the disk'],
+  ['SQLITE_CORRUPT', 'corrupt', 'restore it from a backup'],
+  ['SQLITE_NOTADB', 'corrupt', 'name another file, or restore it from a backup'],
+  ['SQLITE_READONLY', 'invalid', 'check that this user may write the file and its directory']
+]
+
+function sqliteFault(path: string, cause: unknown): Fault | undefined {
+  if (!(cause instanceof Error) || !('code' in cause)) return undefined
+  const code = String(cause.code)
+  for (const [prefix, kind, remedy] of FAULTS) {
+    if (code.startsWith(prefix)) {
+      return new Fault(kind, `metadata database ${path}: ${cause.message} (${code}): ${remedy}`, { cause })
+    }
+  }
+  return undefined
+}
+
+/**
+ * Writing transactions take the write lock at their start. With a plain BEGIN, one that reads first and finds on its first
+ * write that another process has written since fails at once, whatever the busy timeout (SQLITE_BUSY_SNAPSHOT).
+ */
+class ImmediateDriver extends SqliteDriver {
+  readonly #connection: Libsql.Database
+
+  constructor(connection: Libsql.Database) {
+    super({ database: guarded(connection) })
+    this.#connection = connection
+  }
+
+  override async beginTransaction(connection: DatabaseConnection, settings?: TransactionSettings): Promise<void> {
+    const begin = settings?.accessMode === 'read only' ? 'begin' : 'begin immediate'
+    await connection.executeQuery(CompiledQuery.raw(begin))
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    // After a full disk or an I/O error SQLite has rolled back by itself; a second rollback would hide that error.
+    if (this.#connection.inTransaction) await super.rollbackTransaction(connection)
+  }
+}
+
+class ImmediateDialect extends SqliteDialect {
+  readonly #connection: Libsql.Database
+
+  constructor(connection: Libsql.Database) {
+    super({ database: guarded(connection) })
+    this.#connection = connection
+  }
+
+  override createDriver(): Driver {
+    return new ImmediateDriver(this.#connection)
+  }
+}
+
+/** Smooths two edges of libsql: it aborts the process on a boolean parameter, and returns blobs as `ArrayBuffer`. */
+function guarded(connection: Libsql.Database): SqliteDatabase {
+  return {
+    close: () => connection.close(),
+    prepare(sql): SqliteStatement {
+      const statement = connection.prepare(sql)
+      return {
+        reader: statement.reader,
+        run: (parameters) => statement.run(checked(parameters)),
+        all: (parameters) => statement.all(checked(parameters)).map(withBuffers),
+        iterate: () => {
+          throw new Error('rows are not streamed')
+        }
+      }
+    }
+  }
+}
+
+function checked(parameters: readonly unknown[]): readonly unknown[] {
+  for (const value of parameters) {
+    const bindable = value === null || typeof value === 'string' || typeof value === 'number' || Buffer.isBuffer(value)
+    assert(bindable, `${typeof value} cannot be an SQL parameter`)
+  }
+  return parameters
+}
+
+function withBuffers(row: unknown): unknown {
+  const record = row as Record<string, unknown>
+  for (const column in record) {
+    const value = record[column]
+    if (value instanceof ArrayBuffer) record[column] = Buffer.from(value)
+  }
+  return record
+}

@@ -1,0 +1,35 @@
+/** What handlers are made of. Built once, in `broker.ts`; nothing in it is replaced afterwards. */
+import type { Metadata } from '../metadata/metadata.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Log } from '../runtime/log.ts'
+import type { FetchSessions } from './fetch-sessions.ts'
+import type { ProducerIds } from './producer-ids.ts'
+import type { SettingName } from './topic-settings.ts'
+import type { Topics } from './topics.ts'
+
+export interface BrokerSettings {
+  readonly nodeId: number
+  readonly rack: string | null
+  /** The host that clients are told to connect to. */
+  readonly advertisedHost: string
+  /** How the log directory is called towards admin tools: the object store's URL. */
+  readonly logDir: string
+  readonly autoCreateTopics: boolean
+  /** Partitions of a topic whose creator does not say (Kafka's `num.partitions`). */
+  readonly defaultPartitions: number
+  readonly topicDefaults: Readonly<Partial<Record<SettingName, string>>>
+}
+
+export interface BrokerParts {
+  readonly clock: Clock
+  readonly log: Log
+  readonly metadata: Metadata
+  readonly settings: BrokerSettings
+  readonly topics: Topics
+  readonly sessions: FetchSessions
+  readonly producerIds: ProducerIds
+  /** The port that clients are told to connect to; known once the broker listens. */
+  readonly advertisedPort: () => number
+  /** Bytes that the storage engine holds, for DescribeLogDirs. */
+  readonly storedBytes: (streamId: number) => number
+}

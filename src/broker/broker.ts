@@ -1,0 +1,119 @@
+/** The broker: puts topics, groups, the table of APIs and the server together, starts and stops them in order. */
+import type { Metadata } from '../metadata/metadata.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Log } from '../runtime/log.ts'
+import type { Random } from '../runtime/random.ts'
+import type { StreamEngine } from '../stream/stream-engine.ts'
+import { apiTable } from './apis.ts'
+import type { BrokerSettings } from './broker-parts.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { FetchSessions } from './fetch-sessions.ts'
+import { defaultCoordinatorSettings, GroupCoordinator } from './groups/group-coordinator.ts'
+import { KafkaServer } from './kafka-server.ts'
+import { PartitionGroupLogs } from './partition-group-logs.ts'
+import { ProducerIds } from './producer-ids.ts'
+import { RequestMemory } from './request-memory.ts'
+import { Retention } from './retention.ts'
+import { Topics } from './topics.ts'
+
+/** Kafka's default of `max.incremental.fetch.session.cache.slots`. */
+const FETCH_SESSIONS_MAX = 1000
+/** Kafka's default of `offsets.topic.num.partitions`. */
+const OFFSETS_PARTITIONS = 50
+
+export interface BrokerOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metadata: Metadata
+  readonly engine: StreamEngine
+  readonly settings: BrokerSettings
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  readonly frameBytesMax: number
+  readonly requestMemoryBytes: number
+  readonly producerExpirationMs: number
+  readonly groupInitialRebalanceDelayMs: number
+  readonly groupMinSessionTimeoutMs: number
+}
+
+export class Broker {
+  readonly topics: Topics
+  readonly #options: BrokerOptions
+  readonly #groups: GroupCoordinator
+  readonly #retention: Retention
+  readonly #server: KafkaServer
+
+  constructor(options: BrokerOptions) {
+    const { clock, random, log, metadata, engine, settings } = options
+    this.#options = options
+    this.topics = new Topics({
+      nodeId: settings.nodeId,
+      clock,
+      metadata,
+      engine,
+      defaults: settings.topicDefaults,
+      producerExpirationMs: options.producerExpirationMs
+    })
+    this.#groups = this.#coordinator()
+    this.#retention = new Retention({ clock, log, topics: this.topics, metadata })
+    const parts = {
+      clock,
+      log,
+      metadata,
+      settings,
+      topics: this.topics,
+      sessions: new FetchSessions(random, FETCH_SESSIONS_MAX),
+      producerIds: new ProducerIds(metadata),
+      advertisedPort: () => this.#server.port,
+      storedBytes: (streamId: number) => engine.storedBytes(streamId)
+    }
+    this.#server = new KafkaServer({
+      dispatcher: new Dispatcher(apiTable(parts, this.#groups)),
+      memory: new RequestMemory(options.requestMemoryBytes),
+      frameBytesMax: options.frameBytesMax,
+      room: () => engine.room(),
+      log
+    })
+  }
+
+  get port(): number {
+    return this.#server.port
+  }
+
+  /** Opens all partitions, then the port: the first request finds everything. */
+  async start(): Promise<void> {
+    await this.topics.open()
+    this.#retention.start()
+    await this.#server.listen(this.#options.host, this.#options.port)
+  }
+
+  /** Takes no more requests; what was appended becomes durable when the engine closes. */
+  async close(): Promise<void> {
+    this.#retention.stop()
+    await this.#groups.close()
+    await this.#server.close()
+  }
+
+  #coordinator(): GroupCoordinator {
+    const { clock, random, log } = this.#options
+    const { topics } = this
+    return new GroupCoordinator({
+      clock,
+      random,
+      log,
+      logs: new PartitionGroupLogs(topics, clock, OFFSETS_PARTITIONS),
+      topics: {
+        topicExists: (topic, partition) => topics.partition(topic, partition) !== undefined,
+        topicName: (id) => topics.byId(id)?.name,
+        topicId: (topic) => topics.get(topic)?.id
+      },
+      settings: {
+        ...defaultCoordinatorSettings,
+        initialRebalanceDelayMs: this.#options.groupInitialRebalanceDelayMs,
+        minSessionTimeoutMs: this.#options.groupMinSessionTimeoutMs
+      }
+    })
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * One client connection: frames in, answers out.
+ *
+ * Requests are taken up in the order in which they came and answered in that order. A produce request only has to be
+ * appended before the next request is taken up, so that a pipelining producer fills one group commit; everything
+ * else is answered first. Whatever is wrong with the bytes of a connection ends that connection and no other.
+ */
+import type { Socket } from 'node:net'
+import { isFault } from '../runtime/fault.ts'
+import type { Log } from '../runtime/log.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { FrameReader } from './frame-reader.ts'
+import type { RequestMemory } from './request-memory.ts'
+
+/** Requests of one connection that may be under way before it is read no further. */
+const IN_FLIGHT_MAX = 64
+/** Bytes of one connection that may wait to be taken up before it is read no further. */
+const QUEUED_BYTES_MAX = 1024 * 1024
+
+export interface ConnectionParts {
+  readonly id: number
+  readonly socket: Socket
+  readonly dispatcher: Dispatcher
+  readonly memory: RequestMemory
+  readonly frameBytesMax: number
+  /** What to wait for before a request that adds data, when the broker has to slow producers down. */
+  readonly room: () => Promise<void> | undefined
+  readonly log: Log
+}
+
+export class Connection {
+  readonly #parts: ConnectionParts
+  readonly #socket: Socket
+  readonly #frames: FrameReader
+  readonly #closed = new AbortController()
+  readonly #queue: Buffer[] = []
+  readonly #clientHost: string
+  readonly #localAddress: string
+  /** Ends when everything taken up so far is answered. */
+  #answered: Promise<void> = Promise.resolve()
+  #inFlight = 0
+  #queuedBytes = 0
+  #pumping = false
+  #resume: (() => void) | undefined
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts
+    this.#socket = parts.socket
+    this.#frames = new FrameReader(parts.frameBytesMax)
+    this.#clientHost = `/${parts.socket.remoteAddress ?? 'unknown'}`
+    this.#localAddress = parts.socket.localAddress ?? ''
+    this.#socket.setNoDelay(true)
+    this.#socket.on('data', (chunk: Buffer) => this.#received(chunk))
+    this.#socket.on('drain', () => this.#wake())
+    this.#socket.on('error', () => this.close())
+    this.#socket.on('close', () => this.close())
+  }
+
+  close(): void {
+    if (this.#closed.signal.aborted) return
+    this.#closed.abort()
+    this.#socket.destroy()
+    this.#queue.length = 0
+    this.#wake()
+  }
+
+  #received(chunk: Buffer): void {
+    try {
+      for (const frame of this.#frames.push(chunk)) {
+        this.#queue.push(frame)
+        this.#queuedBytes += frame.length
+      }
+    } catch (error) {
+      this.#refuse(error)
+      return
+    }
+    if (this.#queue.length > IN_FLIGHT_MAX || this.#queuedBytes > QUEUED_BYTES_MAX) this.#socket.pause()
+    if (!this.#pumping && this.#queue.length > 0) {
+      this.#pump().catch((error: unknown) => this.#refuse(error))
+    }
+  }
+
+  /** Closes for a fault of the peer or of a dependency; a bug goes on to end the process. */
+  #refuse(error: unknown): void {
+    this.close()
+    if (!isFault(error)) throw error
+    this.#parts.log.warn({ client: this.#clientHost, kind: error.kind, reason: error.message }, 'connection closed')
+  }
+
+  async #pump(): Promise<void> {
+    this.#pumping = true
+    try {
+      for (let frame = this.#queue.shift(); frame !== undefined; frame = this.#queue.shift()) {
+        this.#queuedBytes -= frame.length
+        await this.#take(frame)
+        while (this.#inFlight >= IN_FLIGHT_MAX || this.#socket.writableNeedDrain) await this.#waitForRoom()
+        if (this.#closed.signal.aborted) return
+      }
+    } finally {
+      this.#pumping = false
+      this.#socket.resume()
+    }
+  }
+
+  async #take(frame: Buffer): Promise<void> {
+    const admission = this.#parts.memory.acquire(frame.length)
+    if (admission !== undefined) {
+      this.#socket.pause()
+      await admission
+    }
+    this.#inFlight++
+    const call = this.#call(frame)
+    const room = call.pipelined ? this.#parts.room() : undefined
+    if (room !== undefined) {
+      this.#socket.pause()
+      await room
+    }
+    const response = call.start()
+    const before = this.#answered
+    this.#answered = this.#answer(before, response, frame.length)
+    this.#answered.catch((error: unknown) => this.#refuse(error))
+    if (!call.pipelined) await this.#answered.catch(() => undefined)
+  }
+
+  #call(frame: Buffer): ReturnType<Dispatcher['prepare']> {
+    try {
+      return this.#parts.dispatcher.prepare(frame, {
+        clientHost: this.#clientHost,
+        connectionId: this.#parts.id,
+        localAddress: this.#localAddress,
+        closed: this.#closed.signal
+      })
+    } catch (error) {
+      this.#finished(frame.length)
+      throw error
+    }
+  }
+
+  async #answer(before: Promise<void>, response: Promise<readonly Buffer[] | undefined>, bytes: number): Promise<void> {
+    try {
+      // Awaited first and together, so that a rejection is never left unobserved behind the other.
+      const [, chunks] = await Promise.all([before, response])
+      if (chunks !== undefined && !this.#closed.signal.aborted) this.#write(chunks)
+    } finally {
+      this.#finished(bytes)
+    }
+  }
+
+  #write(chunks: readonly Buffer[]): void {
+    this.#socket.cork()
+    for (const chunk of chunks) this.#socket.write(chunk)
+    this.#socket.uncork()
+  }
+
+  #finished(bytes: number): void {
+    this.#inFlight--
+    this.#parts.memory.release(bytes)
+    if (this.#inFlight < IN_FLIGHT_MAX) this.#wake()
+  }
+
+  #waitForRoom(): Promise<void> {
+    if (this.#closed.signal.aborted) return Promise.resolve()
+    this.#socket.pause()
+    return new Promise((resolve) => {
+      this.#resume = resolve
+    })
+  }
+
+  #wake(): void {
+    this.#resume?.()
+    this.#resume = undefined
+  }
+}

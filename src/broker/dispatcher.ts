@@ -1,0 +1,81 @@
+/**
+ * From a frame to the call of an API's handler and back to bytes. It knows the wire and the table of APIs, no sockets.
+ */
+import { Fault } from '../runtime/fault.ts'
+import { Reader, Writer } from '../wire/buffers.ts'
+import {
+  decodeRequestHeader,
+  encodeResponseHeader,
+  hasFlexibleResponseHeader,
+  type RequestHeader
+} from '../wire/headers.ts'
+import type { ApiMessage } from '../wire/message.ts'
+import type { Api, ApiTable } from './apis.ts'
+import type { RequestContext } from './handler.ts'
+
+export type Origin = Omit<RequestContext, 'apiVersion' | 'clientId'>
+
+/** A request that is understood and not yet begun. */
+export interface PreparedCall {
+  /** The next request of the connection may be taken up once `start` has returned. */
+  readonly pipelined: boolean
+  /** Runs the handler; resolves with the response frame, or `undefined` when the client wants none. */
+  readonly start: () => Promise<readonly Buffer[] | undefined>
+}
+
+export class Dispatcher {
+  readonly #apis: ApiTable
+
+  constructor(apis: ApiTable) {
+    this.#apis = apis
+  }
+
+  /** Fault `invalid` when the bytes are not a request this broker knows: the connection has to be closed. */
+  prepare(frame: Buffer, origin: Origin): PreparedCall {
+    const reader = new Reader(frame)
+    const header = decodeRequestHeader(
+      reader,
+      (key, version) => this.#apis.get(key)?.request.isFlexible(version) ?? false
+    )
+    const api = this.#apis.get(header.apiKey)
+    if (api === undefined) throw new Fault('invalid', `API ${header.apiKey} is not one of this broker's`)
+    if (!api.request.supports(header.apiVersion)) return refuseVersion(api, header, reader)
+    const request = api.request.decode(reader, header.apiVersion)
+    const context = { ...origin, apiVersion: header.apiVersion, clientId: header.clientId }
+    return { pipelined: api.pipelined, start: () => run(api, header, request, context) }
+  }
+}
+
+async function run(
+  api: Api,
+  header: RequestHeader,
+  request: unknown,
+  context: RequestContext
+): Promise<readonly Buffer[] | undefined> {
+  const response = await api.handler(request, context)
+  if (response === undefined) return undefined
+  return encodeResponse(api.response, header, header.apiVersion, response)
+}
+
+function encodeResponse(
+  message: ApiMessage<unknown, unknown>,
+  { correlationId }: RequestHeader,
+  version: number,
+  response: unknown
+): readonly Buffer[] {
+  const writer = new Writer()
+  writer.startFrame()
+  encodeResponseHeader(writer, correlationId, hasFlexibleResponseHeader(message.apiKey, message.isFlexible(version)))
+  message.encode(writer, version, response)
+  return writer.finishFrame()
+}
+
+function refuseVersion(api: Api, header: RequestHeader, reader: Reader): PreparedCall {
+  const { name, minVersion, maxVersion } = api.request
+  const refusal = api.refuse(header, reader)
+  if (refusal === undefined) {
+    throw new Fault('invalid', `${name} version ${header.apiVersion} is not between ${minVersion} and ${maxVersion}`)
+  }
+  const frame = encodeResponse(refusal.message, header, refusal.version, refusal.response)
+  return { pipelined: false, start: () => Promise.resolve(frame) }
+}

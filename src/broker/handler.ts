@@ -1,0 +1,21 @@
+/** What the dispatcher and the handlers of single APIs agree on. */
+
+/** Where a request came from and how it wants to be answered. One per request. */
+export interface RequestContext {
+  readonly apiVersion: number
+  readonly clientId: string | null
+  /** Address of the peer, as groups and logs show it: `/127.0.0.1`. */
+  readonly clientHost: string
+  /** Number of the connection inside this process; fetch sessions and logs refer to it. */
+  readonly connectionId: number
+  /** The listener address the client reached, for answers that name this broker. */
+  readonly localAddress: string
+  /** Aborted when the connection closes: whoever waits for the client stops waiting. */
+  readonly closed: AbortSignal
+}
+
+/**
+ * Does one API. Faults it throws become the error of the whole request, see `apis.ts`; errors of single partitions
+ * are part of the response.
+ */
+export type Handler<Request, Response> = (request: Request, context: RequestContext) => Promise<Response> | Response

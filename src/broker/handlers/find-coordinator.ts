@@ -1,0 +1,36 @@
+/**
+ * FindCoordinator v0 to v6 (KIP-699): the leader of the internal partition that holds a group, which on one node is
+ * always this one. Not here: transaction and share coordinators.
+ */
+import { ErrorCode } from '../../wire/error-codes.ts'
+import type { FindCoordinatorRequest, FindCoordinatorResponse } from '../../wire/messages/find-coordinator.ts'
+import type { InferInput } from '../../wire/schema.ts'
+import { thisBroker } from '../advertised.ts'
+import type { BrokerParts } from '../broker-parts.ts'
+import type { Handler } from '../handler.ts'
+
+type Answer = InferInput<typeof FindCoordinatorResponse>
+type Coordinator = NonNullable<Answer['coordinators']>[number]
+
+const GROUP_KEY_TYPE = 0
+/** The first version that asks for several keys at once. */
+const BATCHED_VERSION = 4
+
+export function findCoordinatorHandler(parts: BrokerParts): Handler<FindCoordinatorRequest, Answer> {
+  return (request, context) => {
+    if (context.apiVersion >= BATCHED_VERSION) {
+      return { coordinators: request.coordinatorKeys.map((key) => find(parts, request.keyType, key)) }
+    }
+    const { nodeId, host, port, errorCode, errorMessage } = find(parts, request.keyType, request.key)
+    return { nodeId, host, port, errorCode, errorMessage: errorMessage ?? null }
+  }
+}
+
+function find(parts: BrokerParts, keyType: number, key: string): Coordinator {
+  if (keyType !== GROUP_KEY_TYPE) {
+    const errorMessage = `This broker coordinates consumer groups only; it has no coordinator of type ${keyType}.`
+    return { key, nodeId: -1, host: '', port: -1, errorCode: ErrorCode.INVALID_REQUEST, errorMessage }
+  }
+  const { nodeId, host, port } = thisBroker(parts)
+  return { key, nodeId, host, port, errorCode: ErrorCode.NONE, errorMessage: null }
+}

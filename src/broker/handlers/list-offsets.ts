@@ -1,0 +1,103 @@
+/**
+ * ListOffsets v1 to v11 (KIP-79, KIP-734): offsets by timestamp, exact to the record, and the special positions.
+ * Not here: positions of tiered storage (latest-tiered, earliest-pending-upload): there is one storage, so nothing is
+ * ever moved to another.
+ */
+import { Fault } from '../../runtime/fault.ts'
+import type { Entry } from '../../stream/entry.ts'
+import { ErrorCode } from '../../wire/error-codes.ts'
+import type { ListOffsetsRequest, ListOffsetsResponse } from '../../wire/messages/list-offsets.ts'
+import { parseBatchHeader } from '../../wire/records/batch-header.ts'
+import {
+  decompressRecords,
+  findMaxTimestamp,
+  findTimestamp,
+  type TimestampedOffset
+} from '../../wire/records/records.ts'
+import type { InferInput } from '../../wire/schema.ts'
+import type { BrokerParts } from '../broker-parts.ts'
+import { codeOf } from '../fault-codes.ts'
+import type { Handler, RequestContext } from '../handler.ts'
+import type { Partition } from '../partition/partition.ts'
+
+type Answer = InferInput<typeof ListOffsetsResponse>
+type PartitionAnswer = Answer['topics'][number]['partitions'][number]
+type Wanted = ListOffsetsRequest['topics'][number]['partitions'][number]
+
+const LATEST = -1
+const EARLIEST = -2
+const MAX_TIMESTAMP = -3
+const EARLIEST_LOCAL = -4
+const LATEST_TIERED = -5
+const EARLIEST_PENDING_UPLOAD = -6
+
+const READ_COMMITTED = 1
+/** The first version that tells the leader epoch of the offset found. */
+const LEADER_EPOCH_VERSION = 4
+/** A batch that grows beyond this when it is decompressed is not looked into. */
+const DECOMPRESSED_BYTES_MAX = 256 * 1024 * 1024
+
+const NOT_FOUND: TimestampedOffset = { timestamp: -1, offset: -1 }
+
+export function listOffsetsHandler(parts: BrokerParts): Handler<ListOffsetsRequest, Answer> {
+  return async (request, context) => {
+    const topics: Answer['topics'][number][] = []
+    for (const { name, partitions } of request.topics) {
+      const answers = partitions.map((wanted) => answer(parts, request, context, name, wanted))
+      topics.push({ name, partitions: await Promise.all(answers) })
+    }
+    return { topics }
+  }
+}
+
+async function answer(
+  { topics }: BrokerParts,
+  request: ListOffsetsRequest,
+  { apiVersion }: RequestContext,
+  name: string,
+  wanted: Wanted
+): Promise<PartitionAnswer> {
+  const { partitionIndex } = wanted
+  const partition = topics.partition(name, partitionIndex)
+  if (partition === undefined) return { partitionIndex, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
+  const errorCode = partition.checkLeaderEpoch(wanted.currentLeaderEpoch)
+  if (errorCode !== ErrorCode.NONE) return { partitionIndex, errorCode }
+  try {
+    const { timestamp, offset } = await find(partition, wanted.timestamp, request.isolationLevel)
+    const leaderEpoch = offset < 0 || apiVersion < LEADER_EPOCH_VERSION ? -1 : partition.leaderEpochs.epochAt(offset)
+    return { partitionIndex, errorCode, timestamp, offset, leaderEpoch }
+  } catch (error) {
+    return { partitionIndex, errorCode: codeOf(error) }
+  }
+}
+
+async function find(partition: Partition, timestamp: number, isolationLevel: number): Promise<TimestampedOffset> {
+  switch (timestamp) {
+    case LATEST: {
+      const offset = isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
+      return { timestamp: -1, offset }
+    }
+    case EARLIEST:
+    case EARLIEST_LOCAL:
+      return { timestamp: -1, offset: partition.startOffset }
+    case LATEST_TIERED:
+    case EARLIEST_PENDING_UPLOAD:
+      return NOT_FOUND
+    case MAX_TIMESTAMP: {
+      const max = partition.stream.maxTimestamp()
+      const entry = max < 0 ? undefined : await partition.stream.findTimestamp(max)
+      return (entry && findMaxTimestamp(parseBatchHeader(entry.payload, 0), await recordsOf(entry))) ?? NOT_FOUND
+    }
+    default: {
+      if (timestamp < 0) throw new Fault('invalid', `timestamp ${timestamp} has no meaning`)
+      const entry = await partition.stream.findTimestamp(timestamp)
+      if (entry === undefined) return NOT_FOUND
+      const header = parseBatchHeader(entry.payload, 0)
+      return findTimestamp(header, await recordsOf(entry), timestamp, partition.startOffset) ?? NOT_FOUND
+    }
+  }
+}
+
+function recordsOf(entry: Entry): Promise<Buffer> {
+  return decompressRecords({ header: parseBatchHeader(entry.payload, 0), bytes: entry.payload }, DECOMPRESSED_BYTES_MAX)
+}

@@ -1,0 +1,89 @@
+/**
+ * Metadata v0 to v13: brokers, topics, leaders. Creates topics that a client asks for by name, if both sides allow it.
+ * Not here: offline replicas; every partition has one replica, its leader, because the storage is what is replicated.
+ */
+import type { Topic } from '../../metadata/metadata.ts'
+import { isFault } from '../../runtime/fault.ts'
+import { ZERO_UUID } from '../../wire/buffers.ts'
+import { ErrorCode } from '../../wire/error-codes.ts'
+import type { MetadataRequest, MetadataResponse } from '../../wire/messages/metadata.ts'
+import type { InferInput } from '../../wire/schema.ts'
+import { ALL_CLUSTER_OPERATIONS, ALL_TOPIC_OPERATIONS, OPERATIONS_OMITTED, thisBroker } from '../advertised.ts'
+import type { BrokerParts } from '../broker-parts.ts'
+import type { Handler } from '../handler.ts'
+import { topicNameProblem } from '../topic-names.ts'
+
+type Answer = InferInput<typeof MetadataResponse>
+type TopicAnswer = Answer['topics'][number]
+type Wanted = { readonly name: string | null; readonly topicId: string }
+
+export function metadataHandler(parts: BrokerParts): Handler<MetadataRequest, Answer> {
+  const { topics, settings, metadata } = parts
+  return async (request, context) => {
+    const all = request.topics === null || (context.apiVersion === 0 && request.topics.length === 0)
+    const operations = request.includeTopicAuthorizedOperations ? ALL_TOPIC_OPERATIONS : OPERATIONS_OMITTED
+    const answers: TopicAnswer[] = []
+    if (all) for (const topic of topics.all()) answers.push(describe(topic, operations))
+    else for (const wanted of request.topics ?? []) answers.push(await find(parts, wanted, request, operations))
+    return {
+      brokers: [thisBroker(parts)],
+      clusterId: metadata.clusterId,
+      controllerId: settings.nodeId,
+      topics: answers,
+      clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
+        ? ALL_CLUSTER_OPERATIONS
+        : OPERATIONS_OMITTED
+    }
+  }
+}
+
+async function find(
+  parts: BrokerParts,
+  wanted: Wanted,
+  request: MetadataRequest,
+  operations: number
+): Promise<TopicAnswer> {
+  const { topics, settings } = parts
+  const { name } = wanted
+  if (name === null) {
+    const topic = topics.byId(wanted.topicId)
+    if (topic !== undefined) return describe(topic, operations)
+    return missing({ ...wanted, name: null }, ErrorCode.UNKNOWN_TOPIC_ID)
+  }
+  // A request names a topic or its id, never both.
+  if (wanted.topicId !== ZERO_UUID) return missing(wanted, ErrorCode.INVALID_REQUEST)
+  const topic = topics.get(name)
+  if (topic !== undefined) return describe(topic, operations)
+  if (topicNameProblem(name) !== undefined) return missing(wanted, ErrorCode.INVALID_TOPIC_EXCEPTION)
+  if (!settings.autoCreateTopics || !request.allowAutoTopicCreation) {
+    return missing(wanted, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  }
+  try {
+    return describe(await topics.ensure(name, settings.defaultPartitions, {}), operations)
+  } catch (error) {
+    if (!isFault(error)) throw error
+    return missing(wanted, ErrorCode.LEADER_NOT_AVAILABLE)
+  }
+}
+
+function missing({ name, topicId }: Wanted, errorCode: number): TopicAnswer {
+  return { errorCode, name, topicId, partitions: [] }
+}
+
+function describe(topic: Topic, topicAuthorizedOperations: number): TopicAnswer {
+  return {
+    errorCode: ErrorCode.NONE,
+    name: topic.name,
+    topicId: topic.id,
+    isInternal: topic.internal,
+    partitions: topic.partitions.map(({ index, leader, leaderEpoch }) => ({
+      errorCode: ErrorCode.NONE,
+      partitionIndex: index,
+      leaderId: leader,
+      leaderEpoch,
+      replicaNodes: [leader],
+      isrNodes: [leader]
+    })),
+    topicAuthorizedOperations
+  }
+}

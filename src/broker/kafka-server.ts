@@ -1,0 +1,57 @@
+/** Listens for Kafka clients and gives each its `Connection`. The adapter of the broker to TCP. */
+import { createServer, type Server, type Socket } from 'node:net'
+import { Fault } from '../runtime/fault.ts'
+import { Connection, type ConnectionParts } from './connection.ts'
+
+export type KafkaServerParts = Omit<ConnectionParts, 'id' | 'socket'>
+
+export class KafkaServer {
+  readonly #parts: KafkaServerParts
+  readonly #server: Server
+  readonly #connections = new Set<Connection>()
+  #nextId = 1
+
+  constructor(parts: KafkaServerParts) {
+    this.#parts = parts
+    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket))
+  }
+
+  get port(): number {
+    const address = this.#server.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  }
+
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** Fault `conflict` when the port is taken, `invalid` when the host is not ours. */
+  listen(host: string, port: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: NodeJS.ErrnoException) => {
+        const taken = error.code === 'EADDRINUSE'
+        const advice = taken ? 'another process listens there; stop it or choose another port' : error.message
+        reject(
+          new Fault(taken ? 'conflict' : 'invalid', `cannot listen on ${host}:${port}: ${advice}`, { cause: error })
+        )
+      }
+      this.#server.once('error', fail)
+      this.#server.listen(port, host, () => {
+        this.#server.removeListener('error', fail)
+        resolve()
+      })
+    })
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    for (const connection of this.#connections) connection.close()
+    await closed
+  }
+
+  #accept(socket: Socket): void {
+    const connection = new Connection({ ...this.#parts, id: this.#nextId++, socket })
+    this.#connections.add(connection)
+    socket.once('close', () => this.#connections.delete(connection))
+  }
+}

@@ -1,0 +1,352 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { SqlMetadata } from '../metadata/sql-metadata.ts'
+import { openDatabase } from '../metadata/sqlite-database.ts'
+import { FaultyObjectStore } from '../object-store/faulty-object-store.ts'
+import { MemoryObjectStore } from '../object-store/memory-object-store.ts'
+import { isFault } from '../runtime/fault.ts'
+import { silentLog } from '../runtime/log.ts'
+import { type Random, seededRandom } from '../runtime/random.ts'
+import { settle, VirtualClock } from '../runtime/virtual-clock.ts'
+import type { Entry } from './entry.ts'
+import type { Stream } from './stream.ts'
+import { StreamEngine } from './stream-engine.ts'
+import { FileWal } from './wal/file-wal.ts'
+import { MemoryWalDevice } from './wal/memory-wal-device.ts'
+
+const NODE_ID = 1
+const STREAMS = 3
+
+/** Whether a process still runs. What belongs to a dead one never hears of anything again. */
+interface Life {
+  alive: boolean
+}
+
+/** `target` as one process sees it: its calls take effect, but after its death no answer arrives and no timer fires. */
+function mortal<T extends object>(target: T, life: Life): T {
+  return new Proxy(target, {
+    get(_, name) {
+      const member = Reflect.get(target, name) as unknown
+      if (typeof member !== 'function') return member
+      return (...args: unknown[]) => {
+        if (!life.alive) return new Promise(() => undefined)
+        const guarded = args.map((a) =>
+          typeof a === 'function' ? (...given: unknown[]) => life.alive && a(...given) : a
+        )
+        const result = member.apply(target, guarded) as unknown
+        if (!(result instanceof Promise)) return result
+        return new Promise((resolve, reject) => {
+          result.then(
+            (value) => life.alive && resolve(value),
+            (error) => life.alive && reject(error)
+          )
+        })
+      }
+    }
+  })
+}
+
+/** An engine on a disk, a store and a database that outlive it. All effects come from one seed and one clock. */
+class World {
+  readonly clock = new VirtualClock()
+  readonly random: Random
+  readonly store: FaultyObjectStore
+  readonly memoryStore = new MemoryObjectStore()
+  metadata!: SqlMetadata
+  device: MemoryWalDevice
+  engine!: StreamEngine
+  streams: Stream[] = []
+  streamIds: number[] = []
+  topicId = ''
+  life: Life = { alive: true }
+  /** What the owner of a stream would save: the number of entries it has seen, which a test can recount. */
+  counts = new Map<number, number[]>()
+
+  constructor(seed: number) {
+    this.random = seededRandom(seed)
+    const { clock, random } = this
+    this.store = new FaultyObjectStore({ store: this.memoryStore, random, clock })
+    this.device = new MemoryWalDevice({ random, clock })
+  }
+
+  async start(logCacheBytes = 64 * 1024): Promise<void> {
+    const { random } = this
+    this.life = { alive: true }
+    const clock = mortal<VirtualClock>(this.clock, this.life)
+    if (this.topicId === '') {
+      const database = await openDatabase('sqlite::memory:')
+      this.metadata = await SqlMetadata.open({ database, clock: this.clock, random })
+      const topic = await this.metadata.createTopic({
+        name: 'signals',
+        partitions: STREAMS,
+        configs: {},
+        internal: false,
+        leader: NODE_ID
+      })
+      this.topicId = topic.id
+      this.streamIds = topic.partitions.map((partition) => partition.streamId)
+    }
+    this.engine = new StreamEngine({
+      nodeId: NODE_ID,
+      clock,
+      log: silentLog,
+      metadata: mortal(this.metadata, this.life),
+      store: mortal(this.store, this.life),
+      wal: new FileWal({
+        device: mortal(this.device, this.life),
+        clock,
+        random,
+        log: silentLog,
+        segmentBytes: 256 * 1024,
+        bytesMax: 1024 * 1024
+      }),
+      settings: {
+        logCacheBytes,
+        blockCacheBytes: 32 * 1024,
+        uploadBytes: 16 * 1024,
+        uploadIntervalMs: 1_000,
+        profile: 'default'
+      }
+    })
+    await this.engine.recover()
+    const opened = await this.engine.open(this.streamIds, (id) => (offset) => this.#capture(id, offset))
+    this.streams = opened.map(({ stream }) => stream)
+    for (const { stream, snapshot } of opened) {
+      const ends = (this.counts.get(stream.id) ?? []).filter((end) => end <= stream.endOffset)
+      this.counts.set(stream.id, ends)
+      const saved = snapshot?.bytes.readUInt32BE(0) ?? 0
+      const from = snapshot?.offset ?? 0
+      assert.equal(
+        saved,
+        ends.filter((end) => end <= from).length,
+        'a snapshot says what lies before its offset, no more'
+      )
+    }
+  }
+
+  /** Power fails: what was not synced may be gone or torn. */
+  async crash(): Promise<void> {
+    this.life.alive = false
+    this.device = this.device.crash()
+    await this.start()
+  }
+
+  append(at: number, bytes: number, span = 1): { entry: Entry; durable: Promise<void> } {
+    const stream = this.streams[at] as Stream
+    const baseOffset = stream.nextOffset
+    const payload = this.random.bytes(bytes)
+    const entry = { baseOffset, lastOffset: baseOffset + span - 1, maxTimestamp: this.clock.now(), payload }
+    this.counts.get(stream.id)?.push(entry.lastOffset + 1)
+    return { entry, durable: stream.append(entry) }
+  }
+
+  /** Everything a stream holds from `fromOffset` on; time passes while objects are read. */
+  async readAll(stream: Stream, fromOffset: number): Promise<Entry[]> {
+    const found: Entry[] = []
+    for (let next = fromOffset; next < stream.endOffset; ) {
+      const entries = await this.pass(Promise.resolve(stream.read(next, 4_096)))
+      assert.ok(entries.length > 0, `nothing at offset ${next} before the end ${stream.endOffset}`)
+      found.push(...entries)
+      next = (entries.at(-1) as Entry).lastOffset + 1
+    }
+    return found
+  }
+
+  /** Lets time pass until `promise` settles. */
+  async pass<T>(promise: Promise<T>): Promise<T> {
+    let settled = false
+    const mark = () => {
+      settled = true
+    }
+    promise.then(mark, mark)
+    for (let i = 0; i < 10_000 && !settled; i++) await this.clock.advance(5)
+    assert.ok(settled, 'a promise has not settled in 50 s of virtual time')
+    return promise
+  }
+
+  #capture(streamId: number, offset: number): Buffer {
+    const state = Buffer.alloc(4)
+    state.writeUInt32BE((this.counts.get(streamId) ?? []).filter((end) => end <= offset).length, 0)
+    return state
+  }
+}
+
+async function startedWorld(seed = 1): Promise<World> {
+  const world = new World(seed)
+  await world.start()
+  return world
+}
+
+describe('the storage engine', () => {
+  it('serves entries from memory before, and from objects after they were uploaded and evicted', async () => {
+    const world = await startedWorld()
+    const appended: Entry[] = []
+    for (let i = 0; i < 200; i++) {
+      const { entry, durable } = world.append(0, 1_000)
+      await world.pass(durable)
+      appended.push(entry)
+    }
+    await world.pass(world.engine.flush())
+    const [stream] = world.streams as [Stream]
+    assert.ok(world.engine.stats().cachedBytes <= 64 * 1024, 'the cache keeps its bound')
+    assert.equal(world.engine.stats().dirtyBytes, 0)
+    assert.deepEqual(await world.readAll(stream, 0), appended)
+    assert.deepEqual((await world.readAll(stream, 120)).length, 80)
+  })
+
+  it('never shows an entry before it is durable', async () => {
+    const world = await startedWorld()
+    world.device.faults.syncMs = 100
+    const { durable } = world.append(0, 100)
+    const [stream] = world.streams as [Stream]
+    await world.clock.advance(50)
+    assert.equal(stream.endOffset, 0)
+    assert.equal(stream.nextOffset, 1)
+    assert.deepEqual(await stream.read(0, 1_000), [])
+    await world.pass(durable)
+    assert.equal(stream.endOffset, 1)
+  })
+
+  it('keeps acknowledging while the object store is away, up to its limit, and recovers by itself', async () => {
+    const world = await startedWorld()
+    world.store.faults.outage = true
+    const appended: Entry[] = []
+    while (world.engine.room() === undefined) {
+      const { entry, durable } = world.append(0, 4_000)
+      await world.pass(durable)
+      appended.push(entry)
+      assert.ok(appended.length < 100, 'the limit is reached')
+    }
+    const room = world.engine.room() as Promise<void>
+    await world.clock.advance(60_000)
+    world.store.faults.outage = false
+    await world.pass(room)
+    assert.equal(world.engine.room(), undefined)
+    assert.deepEqual(await world.readAll(world.streams[0] as Stream, 0), appended)
+  })
+
+  it('tells whoever waits when a stream is discarded, and never acknowledges into it afterwards', async () => {
+    const world = await startedWorld()
+    world.device.faults.syncMs = 100
+    const { durable } = world.append(0, 100)
+    const waiting = (world.streams[0] as Stream).whenDurable(1)
+    world.engine.discard((world.streams[0] as Stream).id)
+    await assert.rejects(world.pass(waiting), (error) => isFault(error, 'closed'))
+    await assert.rejects(world.pass(durable), (error) => isFault(error, 'closed'))
+    assert.equal(world.engine.stats().cachedBytes, 0)
+  })
+
+  it('trims inside and beyond what was uploaded, and keeps that over a crash', async () => {
+    const world = await startedWorld()
+    for (let i = 0; i < 10; i++) await world.pass(world.append(0, 100).durable)
+    await world.pass((world.streams[0] as Stream).trim(4))
+    assert.equal((world.streams[0] as Stream).startOffset, 4)
+    for (let i = 0; i < 10; i++) await world.pass(world.append(0, 100).durable)
+    await world.pass((world.streams[0] as Stream).trim(20))
+    await world.crash()
+    const [stream] = world.streams as [Stream]
+    assert.equal(stream.startOffset, 20)
+    assert.equal(stream.endOffset, 20)
+    const { entry, durable } = world.append(0, 100)
+    await world.pass(durable)
+    assert.equal(entry.baseOffset, 20)
+    await assert.rejects(stream.trim(22), (error) => isFault(error, 'invalid'))
+  })
+
+  it('finds the first entry that reaches a timestamp, in objects and in memory', async () => {
+    const world = await startedWorld()
+    const appended: Entry[] = []
+    for (let i = 0; i < 100; i++) {
+      const { entry, durable } = world.append(0, 1_500)
+      await world.pass(durable)
+      appended.push(entry)
+      await world.clock.advance(world.random.int(50))
+    }
+    const [stream] = world.streams as [Stream]
+    for (const wanted of appended) {
+      const first = appended.find((entry) => entry.maxTimestamp >= wanted.maxTimestamp)
+      assert.equal((await stream.findTimestamp(wanted.maxTimestamp))?.baseOffset, first?.baseOffset)
+    }
+    assert.equal(await stream.findTimestamp(stream.maxTimestamp() + 1), undefined)
+    assert.equal(stream.maxTimestamp(), appended.at(-1)?.maxTimestamp)
+  })
+})
+
+/** One life of the engine under random load, faults and crashes; every acknowledged entry must be where it was. */
+async function simulate(seed: number, steps: number): Promise<string> {
+  const world = await startedWorld(seed)
+  const acknowledged = new Map<number, Entry[]>(world.streamIds.map((id) => [id, []]))
+  const history: string[] = []
+  let life = 0
+  for (let step = 0; step < steps; step++) {
+    const { random } = world
+    const dice = random.int(100)
+    if (dice < 70) {
+      const at = random.int(STREAMS)
+      const { entry, durable } = world.append(at, 1 + random.int(3_000), 1 + random.int(5))
+      const { id } = world.streams[at] as Stream
+      const born = life
+      durable.then(
+        () => born === life && acknowledged.get(id)?.push(entry),
+        () => undefined
+      )
+    } else if (dice < 90) {
+      await world.clock.advance(random.int(400))
+    } else if (dice < 93) {
+      world.store.faults.outage = random.int(4) === 0
+      world.store.faults.errorsAfter = random.int(3) === 0 ? 0.3 : 0
+      world.device.faults.syncMs = random.int(3)
+    } else if (dice < 95) {
+      const stream = world.streams[random.int(STREAMS)] as Stream
+      if (world.store.faults.outage || stream.endOffset === 0) continue
+      const to = random.int(stream.endOffset + 1)
+      await world.pass(stream.trim(to))
+      for (const entry of [...(acknowledged.get(stream.id) ?? [])]) {
+        if (entry.lastOffset < to) acknowledged.get(stream.id)?.shift()
+      }
+    } else if (dice < 97) {
+      life++
+      await world.crash()
+      for (const stream of world.streams) history.push(`${stream.id}@${stream.endOffset}`)
+    }
+    if (step % 50 === 49) await verify(world, acknowledged)
+  }
+  world.store.faults.outage = false
+  await verify(world, acknowledged)
+  return history.join(' ')
+}
+
+async function verify(world: World, acknowledged: ReadonlyMap<number, readonly Entry[]>): Promise<void> {
+  const { outage, errorsAfter } = world.store.faults
+  Object.assign(world.store.faults, { outage: false, errorsAfter: 0 })
+  await settle()
+  for (const stream of world.streams) {
+    const found = new Map((await world.readAll(stream, stream.startOffset)).map((entry) => [entry.baseOffset, entry]))
+    let next: number | undefined
+    for (const entry of found.values()) {
+      if (next !== undefined) assert.equal(entry.baseOffset, next, 'offsets are dense')
+      next = entry.lastOffset + 1
+    }
+    for (const entry of acknowledged.get(stream.id) ?? []) {
+      const kept = found.get(entry.baseOffset)
+      if (entry.lastOffset < stream.startOffset) continue
+      assert.ok(kept !== undefined, `acknowledged offset ${entry.baseOffset} of stream ${stream.id} is lost`)
+      assert.ok(kept.payload.equals(entry.payload), `offset ${entry.baseOffset} of stream ${stream.id} changed`)
+    }
+  }
+  Object.assign(world.store.faults, { outage, errorsAfter })
+}
+
+describe('the storage engine in a simulation of crashes, outages and lost answers', () => {
+  const firstSeed = Number(process.env.SEED ?? 1)
+  const seeds = Number(process.env.SEEDS ?? 12)
+  for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+    it(`keeps everything it acknowledged (seed ${seed})`, async () => {
+      await simulate(seed, 400)
+    })
+  }
+
+  it('repeats itself from the same seed', async () => {
+    assert.equal(await simulate(99, 300), await simulate(99, 300))
+  })
+})

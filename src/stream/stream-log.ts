@@ -1,0 +1,127 @@
+/**
+ * The part of one stream that is in memory: every durable entry that objects do not hold yet, and behind it as much
+ * of what they do hold as the cache has room for.
+ *
+ * Invariant: `startOffset <= committedOffset <= endOffset`; entries are sorted and cover [startOffset, endOffset).
+ * Pure memory: it does no I/O and knows no clock.
+ */
+import { assert } from '../runtime/fault.ts'
+import type { Entry } from './entry.ts'
+
+/** What an entry costs beside its payload, so that many small entries count too. */
+const ENTRY_OVERHEAD_BYTES = 96
+
+export function entryBytes(entry: Entry): number {
+  return entry.payload.length + ENTRY_OVERHEAD_BYTES
+}
+
+export class StreamLog {
+  readonly streamId: number
+  #entries: Entry[] = []
+  /** Place of the first live entry; what lies before it has been dropped. */
+  #head = 0
+  #startOffset: number
+  #committedOffset: number
+  #endOffset: number
+
+  constructor(streamId: number, endOffset: number) {
+    this.streamId = streamId
+    this.#startOffset = endOffset
+    this.#committedOffset = endOffset
+    this.#endOffset = endOffset
+  }
+
+  /** First offset that is served from memory. */
+  get startOffset(): number {
+    return this.#startOffset
+  }
+
+  /** Offset up to which committed objects hold the stream. */
+  get committedOffset(): number {
+    return this.#committedOffset
+  }
+
+  /** Offset after the last durable entry. */
+  get endOffset(): number {
+    return this.#endOffset
+  }
+
+  push(entry: Entry): void {
+    assert(entry.baseOffset >= this.#endOffset, `entry ${entry.baseOffset} of stream ${this.streamId} is out of order`)
+    this.#entries.push(entry)
+    this.#endOffset = entry.lastOffset + 1
+  }
+
+  /** Entries from the one that contains or follows `fromOffset`: at least one, then as many as fit `bytesMax`. */
+  read(fromOffset: number, bytesMax: number): Entry[] {
+    const found: Entry[] = []
+    let bytes = 0
+    for (let at = this.#find(fromOffset); at < this.#entries.length; at++) {
+      const entry = this.#entries[at] as Entry
+      bytes += entry.payload.length
+      if (bytes > bytesMax && found.length > 0) break
+      found.push(entry)
+    }
+    return found
+  }
+
+  /** Entries that objects do not hold yet. */
+  uncommitted(): Entry[] {
+    return this.#entries.slice(this.#find(this.#committedOffset))
+  }
+
+  /** The first entry from `fromOffset` on whose largest timestamp reaches `timestamp`. */
+  findTimestamp(timestamp: number, fromOffset: number): Entry | undefined {
+    for (let at = this.#find(fromOffset); at < this.#entries.length; at++) {
+      const entry = this.#entries[at] as Entry
+      if (entry.maxTimestamp >= timestamp) return entry
+    }
+    return undefined
+  }
+
+  maxTimestamp(): number {
+    let max = -1
+    for (let at = this.#head; at < this.#entries.length; at++) {
+      max = Math.max(max, (this.#entries[at] as Entry).maxTimestamp)
+    }
+    return max
+  }
+
+  commit(offset: number): void {
+    assert(
+      offset >= this.#committedOffset && offset <= this.#endOffset,
+      `stream ${this.streamId} cannot commit ${offset}`
+    )
+    this.#committedOffset = offset
+  }
+
+  /** Forgets committed entries before `offset`; returns the bytes given back. */
+  drop(offset: number): number {
+    const limit = Math.min(offset, this.#committedOffset)
+    let bytes = 0
+    while (this.#head < this.#entries.length) {
+      const entry = this.#entries[this.#head] as Entry
+      if (entry.lastOffset >= limit) break
+      bytes += entryBytes(entry)
+      this.#head++
+      this.#startOffset = entry.lastOffset + 1
+    }
+    if (this.#head > 64 && this.#head * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head)
+      this.#head = 0
+    }
+    return bytes
+  }
+
+  /** Index of the first entry whose last offset reaches `offset`. */
+  #find(offset: number): number {
+    let low = this.#head
+    let high = this.#entries.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#entries[middle] as Entry).lastOffset < offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * One stream as its owner sees it: append at the end, read from anywhere, trim the front.
+ *
+ * Invariant: `startOffset <= endOffset <= nextOffset`. What lies before `endOffset` is durable and readable; what lies
+ * between it and `nextOffset` is on its way to the write-ahead log and is never shown.
+ * It knows nothing of Kafka: payloads are opaque.
+ */
+import { assert, Fault } from '../runtime/fault.ts'
+import type { ColdReader } from './cold-reader.ts'
+import type { Entry } from './entry.ts'
+import type { LogCache } from './log-cache.ts'
+import type { StreamLog } from './stream-log.ts'
+import type { Wal } from './wal/wal.ts'
+
+export interface StreamParts {
+  readonly id: number
+  readonly epoch: number
+  readonly startOffset: number
+  readonly wal: Pick<Wal, 'append'>
+  readonly cache: LogCache
+  readonly log: StreamLog
+  readonly reader: ColdReader
+  /** Makes a trim durable in the metadata. */
+  readonly saveTrim: (stream: Stream, offset: number) => Promise<void>
+}
+
+export class Stream {
+  readonly id: number
+  readonly epoch: number
+  readonly #parts: StreamParts
+  readonly #log: StreamLog
+  readonly #listeners = new Set<() => void>()
+  #startOffset: number
+  #nextOffset: number
+  #failure: Error | undefined
+
+  constructor(parts: StreamParts) {
+    this.id = parts.id
+    this.epoch = parts.epoch
+    this.#parts = parts
+    this.#log = parts.log
+    this.#startOffset = parts.startOffset
+    this.#nextOffset = parts.log.endOffset
+  }
+
+  /** First offset that may be read. */
+  get startOffset(): number {
+    return this.#startOffset
+  }
+
+  /** Offset after the last durable entry. */
+  get endOffset(): number {
+    return this.#log.endOffset
+  }
+
+  /** Offset that the next append gets. */
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+
+  /**
+   * Appends at `nextOffset`, which moves at once, so that the order of calls is the order of offsets. Resolves when
+   * the entry is durable and readable. Fault `closed` or `unavailable` when the log cannot be written any more.
+   */
+  append(entry: Entry): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    assert(entry.baseOffset === this.#nextOffset, `append at ${entry.baseOffset} while ${this.#nextOffset} is next`)
+    this.#nextOffset = entry.lastOffset + 1
+    return new Promise((resolve, reject) => {
+      this.#parts.wal.append(
+        { streamId: this.id, epoch: this.epoch, entry },
+        () => {
+          // A stream that was closed or deleted meanwhile acknowledges nothing: its log left the cache.
+          if (this.#failure !== undefined) {
+            reject(this.#failure)
+            return
+          }
+          this.#parts.cache.push(this.#log, entry)
+          resolve()
+          for (const listener of this.#listeners) listener()
+        },
+        (fault) => {
+          this.fail(fault)
+          reject(fault)
+        }
+      )
+    })
+  }
+
+  /**
+   * Whole entries from the one that holds `fromOffset` on, at least one if there is any, up to about `bytesMax` payload
+   * bytes and never beyond `endOffset`. Immediate when memory holds them, a promise when objects must be read.
+   */
+  read(fromOffset: number, bytesMax: number): Entry[] | Promise<Entry[]> {
+    assert(fromOffset >= this.#startOffset, `read at ${fromOffset} before the start ${this.#startOffset}`)
+    if (fromOffset >= this.#log.endOffset) return []
+    if (fromOffset >= this.#log.startOffset) return this.#log.read(fromOffset, bytesMax)
+    return this.#readCold(fromOffset, bytesMax)
+  }
+
+  /** The first entry whose largest timestamp is at least `timestamp` (milliseconds). */
+  async findTimestamp(timestamp: number): Promise<Entry | undefined> {
+    const cold = await this.#parts.reader.findTimestamp(this.id, timestamp, this.#startOffset)
+    return cold ?? this.#log.findTimestamp(timestamp, this.#startOffset)
+  }
+
+  /** Largest timestamp of the stream, -1 when it has none. */
+  maxTimestamp(): number {
+    return Math.max(this.#log.maxTimestamp(), this.#parts.reader.maxTimestamp(this.id, this.#startOffset))
+  }
+
+  /** Moves the first readable offset to `offset`; resolves when that survives a crash. */
+  async trim(offset: number): Promise<void> {
+    if (offset <= this.#startOffset) return
+    if (offset > this.endOffset)
+      throw new Fault('invalid', `cannot trim to ${offset}: the stream ends at ${this.endOffset}`)
+    await this.#parts.saveTrim(this, offset)
+    this.#startOffset = Math.max(this.#startOffset, offset)
+    this.#parts.cache.drop(this.#log, offset)
+  }
+
+  /** Runs `listener` whenever `endOffset` has moved; returns how to stop. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Resolves when everything before `offset` is durable. */
+  whenDurable(offset: number): Promise<void> {
+    if (this.endOffset >= offset) return Promise.resolve()
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => {
+      const stop = this.subscribe(() => {
+        if (this.#failure !== undefined) reject(this.#failure)
+        else if (this.endOffset >= offset) resolve()
+        else return
+        stop()
+      })
+    })
+  }
+
+  /** Refuses everything from now on; whoever waits is told. */
+  fail(reason: Error): void {
+    if (this.#failure !== undefined) return
+    this.#failure = reason
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  async #readCold(fromOffset: number, bytesMax: number): Promise<Entry[]> {
+    const entries = await this.#parts.reader.read(this.id, fromOffset, bytesMax)
+    const last = entries.at(-1)
+    if (last === undefined) {
+      // The read raced with a trim; the caller compares with startOffset again.
+      if (fromOffset < this.#startOffset) return []
+      throw new Fault('corrupt', `stream ${this.id} has no object that holds offset ${fromOffset}`)
+    }
+    return entries
+  }
+}

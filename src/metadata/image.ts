@@ -52,6 +52,10 @@ export class Image implements MetadataImage {
     return this.#objects.get(objectId)
   }
 
+  objects(): Iterable<StoredObject> {
+    return this.#objects.values()
+  }
+
   ranges(streamId: number): readonly ObjectRange[] {
     return this.#ranges.get(streamId) ?? NO_RANGES
   }

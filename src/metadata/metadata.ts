@@ -106,6 +106,7 @@ export interface MetadataImage {
   streams(): Iterable<Stream>
   /** Committed objects only. */
   object(objectId: number): StoredObject | undefined
+  objects(): Iterable<StoredObject>
   /**
    * Committed ranges of a stream, by offset; contiguous from the first that still matters to the stream's end.
    * An array that is held may grow at its end while it is; nothing else in it ever changes.

@@ -3,7 +3,6 @@
  * protocol, which shows that what devices send arrives, and how far behind a reader is.
  */
 import { Consumer, type MessagesStream } from '@platformatic/kafka'
-import type { Clock } from '../runtime/clock.ts'
 import { Fault } from '../runtime/fault.ts'
 
 const GROUP_ID = 'longhaul-built-in-consumer'
@@ -15,13 +14,13 @@ type Bytes = Buffer
 type Client = Consumer<Bytes, Bytes, Bytes, Bytes>
 
 export interface BuiltInConsumerOptions {
+  /** `host:port` of a broker. */
   readonly bootstrap: string
   readonly topic: string
-  readonly partitions: number
-  readonly clock: Clock
 }
 
 export class BuiltInConsumer {
+  readonly topic: string
   readonly #client: Client
   readonly #stream: MessagesStream<Bytes, Bytes, Bytes, Bytes>
   readonly #reading: Promise<void>
@@ -29,7 +28,13 @@ export class BuiltInConsumer {
   readonly #positions: bigint[]
   #consumed = 0
 
-  private constructor(client: Client, stream: MessagesStream<Bytes, Bytes, Bytes, Bytes>, positions: bigint[]) {
+  private constructor(
+    topic: string,
+    client: Client,
+    stream: MessagesStream<Bytes, Bytes, Bytes, Bytes>,
+    positions: bigint[]
+  ) {
+    this.topic = topic
     this.#client = client
     this.#stream = stream
     this.#positions = positions
@@ -39,7 +44,7 @@ export class BuiltInConsumer {
   }
 
   /** Fault `unavailable` when the broker does not let it in. */
-  static async start({ bootstrap, topic, partitions }: BuiltInConsumerOptions): Promise<BuiltInConsumer> {
+  static async start({ bootstrap, topic }: BuiltInConsumerOptions): Promise<BuiltInConsumer> {
     const client: Client = new Consumer({
       clientId: GROUP_ID,
       groupId: GROUP_ID,
@@ -54,10 +59,11 @@ export class BuiltInConsumer {
         fallbackMode: 'earliest',
         autocommit: COMMIT_INTERVAL_MS
       })
-      const indexes = Array.from({ length: partitions }, (_, partition) => partition)
+      const { topics } = await client.metadata({ topics: [topic] })
+      const indexes = Array.from({ length: topics.get(topic)?.partitionsCount ?? 0 }, (_, partition) => partition)
       const committed = await client.listCommittedOffsets({ topics: [{ topic, partitions: indexes }] })
       const positions = indexes.map((index) => max(committed.get(topic)?.[index] ?? 0n, 0n))
-      return new BuiltInConsumer(client, stream, positions)
+      return new BuiltInConsumer(topic, client, stream, positions)
     } catch (cause) {
       await client.close(true)
       throw new Fault('unavailable', `the built-in consumer cannot read ${topic}`, { cause })

@@ -4,15 +4,11 @@
  * Starts what others need first and stops in reverse, also when a start fails half-way.
  */
 import { Broker } from '../broker/broker.ts'
-import { SqlDeviceRegistry } from '../fleet/sql-device-registry.ts'
-import { defaultGatewaySettings, type Gateway, startGateway } from '../gateway/gateway.ts'
-import { createRecordProducer } from '../gateway/record-producer.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Configuration } from '../runtime/configuration.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
-import { FleetSimulator } from '../simulator/fleet-simulator.ts'
-import { BuiltInConsumer } from './built-in-consumer.ts'
+import type { DeviceIngress } from './device-ingress.ts'
 import { createLogger } from './logger.ts'
 import type { NodeStatus } from './node-status.ts'
 import { openStorage, type Storage } from './storage.ts'
@@ -34,11 +30,6 @@ interface Parts extends NodeEffects {
   readonly log: Log
 }
 
-interface Demonstration {
-  readonly fleet: FleetSimulator
-  readonly consumer: BuiltInConsumer
-}
-
 /** Fault `conflict` when a port or the data directory is taken, `corrupt` when stored data contradicts itself. */
 export async function startNode(configuration: Configuration, effects: NodeEffects): Promise<RunningNode> {
   const { clock } = effects
@@ -54,10 +45,14 @@ export async function startNode(configuration: Configuration, effects: NodeEffec
     const broker = createBroker(parts, storage)
     closers.push(() => broker.close())
     await broker.start()
-    const registry = new SqlDeviceRegistry(storage.database, clock, effects.random)
-    const gateway = await openGateway(parts, registry, address(configuration, broker.port), closers)
-    const demonstration = configuration.fleet ? await demonstrate(parts, registry, gateway, broker, closers) : undefined
-    return { status: () => status(parts, startedMs, storage, broker, gateway, demonstration), close }
+    const { openDeviceIngress } = await import('./device-ingress.ts')
+    const ingress = await openDeviceIngress({
+      ...parts,
+      database: storage.database,
+      bootstrap: address(configuration, broker.port),
+      onClose: (closer) => closers.push(closer)
+    })
+    return { status: () => status(parts, startedMs, storage, broker, ingress), close }
   } catch (error) {
     await close()
     throw error
@@ -90,51 +85,6 @@ function createBroker({ configuration, clock, random, log }: Parts, { metadata, 
   })
 }
 
-/** The gateway reaches the broker as it would reach any Kafka: over its port. */
-async function openGateway(
-  { configuration, clock, random, log }: Parts,
-  registry: SqlDeviceRegistry,
-  bootstrap: string,
-  closers: (() => Promise<void>)[]
-): Promise<Gateway> {
-  const { telemetryTopic, deadLetterTopic } = defaultGatewaySettings
-  const partitions = configuration.defaultPartitions
-  const topics = [telemetryTopic, deadLetterTopic].map((name) => ({ name, partitions }))
-  const sink = await createRecordProducer({ bootstrap: [bootstrap], topics, clock, log })
-  closers.push(() => sink.close())
-  const { host, mqttPort, httpPort } = configuration
-  const gateway = await startGateway({ host, mqttPort, httpPort, registry, sink, clock, random, log })
-  closers.push(() => gateway.close())
-  return gateway
-}
-
-async function demonstrate(
-  { configuration, clock, log }: Parts,
-  registry: SqlDeviceRegistry,
-  { mqttPort, httpPort }: Gateway,
-  broker: Broker,
-  closers: (() => Promise<void>)[]
-): Promise<Demonstration> {
-  const { telemetryTopic } = defaultGatewaySettings
-  const fleet = new FleetSimulator({
-    gateway: { host: configuration.host, mqttPort, httpPort },
-    registry,
-    clock,
-    log,
-    settings: { devices: configuration.fleetDevices }
-  })
-  closers.push(() => fleet.stop())
-  await fleet.start()
-  const consumer = await BuiltInConsumer.start({
-    bootstrap: address(configuration, broker.port),
-    topic: telemetryTopic,
-    partitions: broker.topics.partitions(telemetryTopic).length,
-    clock
-  })
-  closers.push(() => consumer.close())
-  return { fleet, consumer }
-}
-
 function address({ host }: Configuration, port: number): string {
   return `${host}:${port}`
 }
@@ -144,21 +94,20 @@ function status(
   startedMs: number,
   { engine, metadata }: Storage,
   broker: Broker,
-  gateway: Gateway,
-  demonstration: Demonstration | undefined
+  { gateway, fleet, consumer }: DeviceIngress
 ): NodeStatus {
-  const ingress = gateway.stats()
+  const counts = gateway.stats()
   const topics = broker.topics.all().filter(({ internal }) => !internal)
   const objects = [...metadata.image.objects()]
-  const ends = broker.topics.partitions(defaultGatewaySettings.telemetryTopic).map(({ highWatermark }) => highWatermark)
+  const ends = broker.topics.partitions(consumer?.topic ?? '').map(({ highWatermark }) => highWatermark)
   return {
     uptimeMs: clock.monotonic() - startedMs,
-    devicesConnected: demonstration?.fleet.stats().connected ?? gateway.stats().mqttConnections,
-    recordsReceived: ingress.received,
-    recordsAcknowledged: ingress.accepted + ingress.deadLettered,
-    deadLettered: ingress.deadLettered,
-    consumed: demonstration?.consumer.consumed ?? 0,
-    consumerLag: demonstration?.consumer.lag(ends) ?? 0,
+    devicesConnected: fleet?.stats().connected ?? counts.mqttConnections,
+    recordsReceived: counts.received,
+    recordsAcknowledged: counts.accepted + counts.deadLettered,
+    deadLettered: counts.deadLettered,
+    consumed: consumer?.consumed ?? 0,
+    consumerLag: consumer?.lag(ends) ?? 0,
     walBytes: engine.stats().walBytes,
     objectBytes: objects.reduce((sum, { bytes }) => sum + bytes, 0),
     objects: objects.length,

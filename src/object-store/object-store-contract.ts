@@ -25,6 +25,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenedStor
       await opened.cleanUp()
     })
     putAndGet(current)
+    ranges(current)
     conditionalPuts(current)
     lists(current)
     deletes(current)
@@ -69,7 +70,9 @@ function putAndGet(store: () => ObjectStore): void {
     for (const read of await Promise.all(reads)) assert.ok(versions.some((version) => version.equals(read)))
     assert.ok(versions[2]?.equals(await store().get('versions')))
   })
+}
 
+function ranges(store: () => ObjectStore): void {
   it('reads exactly the range that was asked for', async () => {
     await store().put('digits', [Buffer.from('0123456789')])
     assert.equal((await store().get('digits', { start: 0, end: 1 })).toString(), '0')

@@ -1,5 +1,5 @@
 /**
- * Object storage as Longhaul needs it. Keys are `/`-separated ASCII paths without `.` or `..` segments.
+ * Object storage as Longhaul needs it. Keys are `/`-separated ASCII paths without `.` or `..` segments (`object-key.ts`).
  * Every implementation passes the one contract suite in `object-store-contract.ts`.
  *
  * All methods throw `Fault`: `missing`, `conflict` (the key exists and `ifAbsent` was asked for),
@@ -26,7 +26,7 @@ export interface PutOptions {
 export interface ObjectStore {
   /** Stores the concatenation of `parts` under `key`; durable and visible to every reader when it resolves, never half visible. */
   put(key: string, parts: readonly Buffer[], options?: PutOptions): Promise<void>
-  /** The whole object, or exactly the bytes of `range`; a range beyond the end is Fault `invalid`. */
+  /** The whole object, or exactly the bytes of `range`; one that is empty or ends beyond the object is Fault `invalid`. */
   get(key: string, range?: ByteRange): Promise<Buffer>
   head(key: string): Promise<ObjectInfo>
   /** Objects whose key starts with `prefix`, in key order. */

@@ -16,6 +16,7 @@ import { SqlMetadata } from './sql-metadata.ts'
 import { openDatabase } from './sqlite-database.ts'
 
 const ROUNDS = 8
+const COUNTED_NODE = 77
 
 async function open(url: string, seed: number): Promise<SqlMetadata> {
   return SqlMetadata.open({ database: await openDatabase(url), clock: systemClock, random: seededRandom(seed) })
@@ -82,6 +83,21 @@ async function writeSome(url: string, seed: number): Promise<void> {
   }
   say(`cluster ${metadata.clusterId} 0`)
   await metadata.close()
+  await countUp(url)
+}
+
+/** Reads before it writes, as callers of the database handle do: must wait for others, and never work on what is stale. */
+async function countUp(url: string): Promise<void> {
+  const database = await openDatabase(url)
+  for (let i = 0; i < 20; i++) {
+    await database.write(async (tx) => {
+      const row = await tx.selectFrom('node').select('epoch').where('id', '=', COUNTED_NODE).executeTakeFirst()
+      const epoch = (row?.epoch ?? 0) + 1
+      if (row === undefined) await tx.insertInto('node').values({ id: COUNTED_NODE, epoch }).execute()
+      else await tx.updateTable('node').set({ epoch }).where('id', '=', COUNTED_NODE).execute()
+    })
+  }
+  await database.close()
 }
 
 type Writer = ChildProcessByStdio<null, Readable, null>
@@ -176,6 +192,7 @@ async function threeAtOnce(url: string): Promise<void> {
   const metadata = await open(url, 9)
   assert.equal([...metadata.image.topics()].length, 60)
   assertSound(metadata.image)
+  assert.equal(await metadata.registerNode(COUNTED_NODE), 61)
   await metadata.close()
 }
 

@@ -7,6 +7,9 @@
 import type { Entry } from './entry.ts'
 import { entryBytes, StreamLog } from './stream-log.ts'
 
+/** Uploads whose data may stay in memory. More only happen when there is little traffic; then nobody misses the oldest. */
+const COMMITTED_UPLOADS_MAX = 256
+
 /** Everything that was durable and not in objects at one moment. */
 export interface FrozenTail {
   readonly streams: readonly {
@@ -99,7 +102,7 @@ export class LogCache {
   }
 
   #evict(): void {
-    while (this.#bytes > this.#bytesMax) {
+    while (this.#bytes > this.#bytesMax || this.#committed.length > COMMITTED_UPLOADS_MAX) {
       const oldest = this.#committed.shift()
       if (oldest === undefined) return
       for (const { log, endOffset } of oldest) {

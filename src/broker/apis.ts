@@ -40,7 +40,7 @@ import { ProduceRequest, ProduceResponse } from '../wire/messages/produce.ts'
 import { SyncGroupRequest, SyncGroupResponse } from '../wire/messages/sync-group.ts'
 import type { BrokerParts } from './broker-parts.ts'
 import type { GroupCoordinator } from './groups/group-coordinator.ts'
-import type { Handler } from './handler.ts'
+import type { AnyMessage, Handler, VersionRefusal } from './handler.ts'
 import { type ApiRange, apiVersionsHandler, refuseApiVersions } from './handlers/api-versions.ts'
 import { createPartitionsHandler } from './handlers/create-partitions.ts'
 import { createTopicsHandler } from './handlers/create-topics.ts'
@@ -69,15 +69,6 @@ import { offsetForLeaderEpochHandler } from './handlers/offset-for-leader-epoch.
 import { produceHandler } from './handlers/produce.ts'
 import { refuseLegacyProduce } from './handlers/produce-legacy.ts'
 import { syncGroupHandler } from './handlers/sync-group.ts'
-
-type AnyMessage = ApiMessage<unknown, unknown>
-
-/** A response in a layout of its own, for a request whose version is not served. */
-export interface VersionRefusal {
-  readonly message: AnyMessage
-  readonly version: number
-  readonly response: unknown
-}
 
 export interface Api {
   readonly request: AnyMessage

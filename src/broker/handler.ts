@@ -1,4 +1,5 @@
 /** What the dispatcher and the handlers of single APIs agree on. */
+import type { ApiMessage } from '../wire/message.ts'
 
 /** Where a request came from and how it wants to be answered. One per request. */
 export interface RequestContext {
@@ -19,3 +20,13 @@ export interface RequestContext {
  * are part of the response.
  */
 export type Handler<Request, Response> = (request: Request, context: RequestContext) => Promise<Response> | Response
+
+/** A request or response schema whose types have been checked where it was paired with its handler. */
+export type AnyMessage = ApiMessage<unknown, unknown>
+
+/** A response in a layout of its own, for a request whose version is not served. */
+export interface VersionRefusal {
+  readonly message: AnyMessage
+  readonly version: number
+  readonly response: unknown
+}

@@ -101,7 +101,7 @@ function status(
   const objects = [...metadata.image.objects()]
   const ends = broker.topics.partitions(consumer?.topic ?? '').map(({ highWatermark }) => highWatermark)
   return {
-    uptimeMs: clock.monotonic() - startedMs,
+    uptimeMs: Math.round(clock.monotonic() - startedMs),
     devicesConnected: fleet?.stats().connected ?? counts.mqttConnections,
     recordsReceived: counts.received,
     recordsAcknowledged: counts.accepted + counts.deadLettered,

@@ -5,8 +5,7 @@
 import { ErrorCode } from '../../wire/error-codes.ts'
 import { type ApiVersionsRequest, ApiVersionsResponse } from '../../wire/messages/api-versions.ts'
 import type { InferInput } from '../../wire/schema.ts'
-import type { VersionRefusal } from '../apis.ts'
-import type { Handler } from '../handler.ts'
+import type { Handler, VersionRefusal } from '../handler.ts'
 
 export interface ApiRange {
   readonly apiKey: number

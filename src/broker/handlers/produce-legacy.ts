@@ -3,7 +3,7 @@ import type { Reader } from '../../wire/buffers.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { RequestHeader } from '../../wire/headers.ts'
 import { LegacyProduceRequest, LegacyProduceResponse } from '../../wire/messages/produce-legacy.ts'
-import type { VersionRefusal } from '../apis.ts'
+import type { VersionRefusal } from '../handler.ts'
 
 export function refuseLegacyProduce(header: RequestHeader, reader: Reader): VersionRefusal | undefined {
   const version = header.apiVersion

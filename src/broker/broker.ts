@@ -15,6 +15,7 @@ import { ProducerIds } from './producer-ids.ts'
 import { RequestMemory } from './request-memory.ts'
 import { Retention } from './retention.ts'
 import { Topics } from './topics.ts'
+import { UnfinishedFrames } from './unfinished-frames.ts'
 
 /** Kafka's default of `max.incremental.fetch.session.cache.slots`. */
 const FETCH_SESSIONS_MAX = 1000
@@ -72,6 +73,8 @@ export class Broker {
     this.#server = new KafkaServer({
       dispatcher: new Dispatcher(apiTable(parts, this.#groups)),
       memory: new RequestMemory(options.requestMemoryBytes),
+      // Room for the largest frame at least, or nobody could ever send one.
+      unfinished: new UnfinishedFrames(Math.max(options.frameBytesMax, options.requestMemoryBytes / 2)),
       frameBytesMax: options.frameBytesMax,
       room: () => engine.room(),
       log

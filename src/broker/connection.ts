@@ -11,6 +11,7 @@ import type { Log } from '../runtime/log.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { RequestMemory } from './request-memory.ts'
+import type { UnfinishedFrames } from './unfinished-frames.ts'
 
 /** Requests of one connection that may be under way before it is read no further. */
 const IN_FLIGHT_MAX = 64
@@ -22,6 +23,7 @@ export interface ConnectionParts {
   readonly socket: Socket
   readonly dispatcher: Dispatcher
   readonly memory: RequestMemory
+  readonly unfinished: UnfinishedFrames
   readonly frameBytesMax: number
   /** What to wait for before a request that adds data, when the broker has to slow producers down. */
   readonly room: () => Promise<void> | undefined
@@ -61,6 +63,7 @@ export class Connection {
     this.#closed.abort()
     this.#socket.destroy()
     this.#queue.length = 0
+    this.#parts.unfinished.note(this, 0)
     this.#wake()
   }
 
@@ -70,18 +73,19 @@ export class Connection {
         this.#queue.push(frame)
         this.#queuedBytes += frame.length
       }
+      this.#parts.unfinished.note(this, this.#frames.buffered)
     } catch (error) {
-      this.#refuse(error)
+      this.refuse(error)
       return
     }
     if (this.#queue.length > IN_FLIGHT_MAX || this.#queuedBytes > QUEUED_BYTES_MAX) this.#socket.pause()
     if (!this.#pumping && this.#queue.length > 0) {
-      this.#pump().catch((error: unknown) => this.#refuse(error))
+      this.#pump().catch((error: unknown) => this.refuse(error))
     }
   }
 
   /** Closes for a fault of the peer or of a dependency; a bug goes on to end the process. */
-  #refuse(error: unknown): void {
+  refuse(error: unknown): void {
     this.close()
     if (!isFault(error)) throw error
     this.#parts.log.warn({ client: this.#clientHost, kind: error.kind, reason: error.message }, 'connection closed')
@@ -118,7 +122,7 @@ export class Connection {
     const response = call.start()
     const before = this.#answered
     this.#answered = this.#answer(before, response, frame.length)
-    this.#answered.catch((error: unknown) => this.#refuse(error))
+    this.#answered.catch((error: unknown) => this.refuse(error))
     if (!call.pipelined) await this.#answered.catch(() => undefined)
   }
 

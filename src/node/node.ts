@@ -9,6 +9,7 @@ import type { Configuration } from '../runtime/configuration.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
 import type { DeviceIngress } from './device-ingress.ts'
+import { tuneHeap } from './heap.ts'
 import { createLogger } from './logger.ts'
 import type { NodeStatus } from './node-status.ts'
 import { openStorage, type Storage } from './storage.ts'
@@ -32,6 +33,7 @@ interface Parts extends NodeEffects {
 
 /** Fault `conflict` when a port or the data directory is taken, `corrupt` when stored data contradicts itself. */
 export async function startNode(configuration: Configuration, effects: NodeEffects): Promise<RunningNode> {
+  tuneHeap()
   const { clock } = effects
   const startedMs = clock.monotonic()
   const parts = { ...effects, configuration, log: createLogger(configuration.logLevel) }

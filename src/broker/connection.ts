@@ -153,7 +153,8 @@ export class Connection {
   #write(chunks: readonly Buffer[]): void {
     this.#socket.cork()
     for (const chunk of chunks) this.#socket.write(chunk)
-    this.#socket.uncork()
+    // Answers that one group commit sets free leave together.
+    process.nextTick(() => this.#socket.uncork())
   }
 
   #finished(bytes: number): void {

@@ -2,7 +2,8 @@
  * Incremental fetch sessions (KIP-227): the broker remembers what a consumer reads, so that a request names only what
  * changed and a response only what has news.
  *
- * Pure state with an injected `now`: a bounded cache that gives way only to sessions that are fuller of life.
+ * Pure state with an injected `now`: a bounded cache in which only a session that has been idle
+ * for long makes room for a new one; without room a client is served without a session.
  */
 import type { Random } from '../runtime/random.ts'
 import { ErrorCode } from '../wire/error-codes.ts'
@@ -18,6 +19,8 @@ type RequestedPartition = RequestedTopic['partitions'][number]
 
 /** One partition that a client wants to read. `shown` is what it was told last. */
 export interface FetchTarget {
+  /** Unique in its session. */
+  readonly key: string
   readonly topic: string
   readonly topicId: string
   readonly index: number
@@ -36,7 +39,7 @@ interface FetchSession {
 
 /** What one request reads. `session` is undefined for a full fetch without a session. */
 export interface FetchScope {
-  readonly targets: Iterable<FetchTarget>
+  readonly targets: readonly FetchTarget[]
   readonly session: FetchSession | undefined
   /** Only partitions with news belong in the response. */
   readonly incremental: boolean
@@ -67,14 +70,18 @@ export class FetchSessions {
       this.#sessions.delete(sessionId)
       const targets = targetsOf(request.topics)
       const session = sessionEpoch === INITIAL_EPOCH ? this.#create(targets, usesTopicIds, nowMs) : undefined
-      return { errorCode: ErrorCode.NONE, scope: { targets: targets.values(), session, incremental: false } }
+      return { errorCode: ErrorCode.NONE, scope: { targets: [...targets.values()], session, incremental: false } }
     }
     const session = this.#sessions.get(sessionId)
     if (session === undefined) return { errorCode: ErrorCode.FETCH_SESSION_ID_NOT_FOUND }
     if (session.epoch !== sessionEpoch) return { errorCode: ErrorCode.INVALID_FETCH_SESSION_EPOCH }
-    const named = request.topics.length > 0 || request.forgottenTopicsData.length > 0
-    if (named && session.usesTopicIds !== usesTopicIds) return { errorCode: ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR }
+    if (session.usesTopicIds !== usesTopicIds) return { errorCode: ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR }
     update(session, request)
+    if (session.targets.size === 0) {
+      // Nothing is left to remember, so the session ends; session id 0 in the answer says so.
+      this.#sessions.delete(sessionId)
+      return { errorCode: ErrorCode.NONE, scope: { targets: [], session: undefined, incremental: false } }
+    }
     session.epoch = session.epoch === 0x7fff_ffff ? 1 : session.epoch + 1
     session.lastUsedMs = nowMs
     return {
@@ -86,8 +93,7 @@ export class FetchSessions {
 
   /** The target got data: its turn comes last next time. */
   served(session: FetchSession, target: FetchTarget): void {
-    const key = targetKey(target.topic, target.topicId, target.index)
-    if (session.targets.delete(key)) session.targets.set(key, target)
+    if (session.targets.delete(target.key)) session.targets.set(target.key, target)
   }
 
   #create(targets: Map<string, FetchTarget>, usesTopicIds: boolean, nowMs: number): FetchSession | undefined {
@@ -125,7 +131,8 @@ function targetsOf(topics: readonly RequestedTopic[]): Map<string, FetchTarget> 
   for (const { topic, topicId, partitions } of topics) {
     for (const wanted of partitions) {
       const index = wanted.partition
-      targets.set(targetKey(topic, topicId, index), { topic, topicId, index, wanted, shown: undefined })
+      const key = targetKey(topic, topicId, index)
+      targets.set(key, { key, topic, topicId, index, wanted, shown: undefined })
     }
   }
   return targets

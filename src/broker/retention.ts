@@ -30,10 +30,8 @@ export class Retention {
 
   start(): void {
     this.#cancel = this.#parts.clock.after(CHECK_INTERVAL_MS, () => {
-      this.enforce().catch((error: unknown) => {
-        if (!isFault(error)) throw error
-        this.#parts.log.warn({ error: error.message }, 'retention is tried again later')
-      })
+      // A bug rejects and is left to end the process.
+      void this.enforce()
       this.start()
     })
   }
@@ -42,7 +40,7 @@ export class Retention {
     this.#cancel?.()
   }
 
-  /** Checks every partition once. */
+  /** Checks every partition once. One that cannot be trimmed now does not keep the others from it. */
   async enforce(): Promise<void> {
     const { topics, metadata, clock } = this.#parts
     for (const topic of topics.all()) {
@@ -50,8 +48,17 @@ export class Retention {
       if (settings === undefined) continue
       for (const partition of topics.partitions(topic.name)) {
         const start = planRetention(partition, metadata.image.ranges(partition.stream.id), settings, clock.now())
-        if (start > partition.startOffset) await partition.stream.trim(start)
+        if (start > partition.startOffset) await this.#trim(partition, start)
       }
+    }
+  }
+
+  async #trim({ topicName, index, stream }: Partition, start: number): Promise<void> {
+    try {
+      await stream.trim(start)
+    } catch (error) {
+      if (!isFault(error)) throw error
+      this.#parts.log.warn({ topicName, index, error: error.message }, 'retention is tried again later')
     }
   }
 }

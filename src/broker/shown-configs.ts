@@ -24,9 +24,10 @@ export function shownConfigs(
   defaults: Readonly<Partial<Record<SettingName, string>>>
 ): ShownConfig[] {
   return [...TOPIC_SETTINGS].map(([name, declaration]) => {
+    const brokerValue = defaults[name as SettingName]
     const synonyms = [
       { name, value: configs[name], source: SOURCE.topic },
-      { name, value: defaults[name as SettingName], source: SOURCE.broker },
+      { name, value: brokerValue === declaration.default ? undefined : brokerValue, source: SOURCE.broker },
       { name, value: declaration.default, source: SOURCE.default }
     ].filter((synonym): synonym is typeof synonym & { value: string } => synonym.value !== undefined)
     const [effective] = synonyms

@@ -1,11 +1,11 @@
 /**
  * The topics of the cluster as this broker serves them: their settings, and the open partitions it leads.
  *
- * Changes go to the metadata first and are served once they are there.
+ * Changes go to the metadata first and are served once they are there. Changes of one topic name run one after another,
+ * so that none meets a topic half made or half gone.
  */
 import type { Metadata, Topic } from '../metadata/metadata.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { Fault } from '../runtime/fault.ts'
 import type { StreamEngine } from '../stream/stream-engine.ts'
 import { Partition } from './partition/partition.ts'
 import { type SettingName, type TopicSettings, topicSettings } from './topic-settings.ts'
@@ -30,7 +30,8 @@ export class Topics {
   readonly #parts: TopicsParts
   readonly #served = new Map<string, ServedTopic>()
   readonly #byStream = new Map<number, Partition>()
-  readonly #creating = new Map<string, Promise<Topic>>()
+  /** Per topic name, when all changes asked for so far are done. */
+  readonly #changing = new Map<string, Promise<unknown>>()
 
   constructor(parts: TopicsParts) {
     this.#parts = parts
@@ -47,8 +48,14 @@ export class Topics {
   }
 
   byId(id: string): Topic | undefined {
-    const topic = this.#parts.metadata.image.topicById(id)
-    return topic === undefined ? undefined : this.get(topic.name)
+    const name = this.#parts.metadata.image.topicById(id)?.name
+    const topic = name === undefined ? undefined : this.get(name)
+    // The name may be that of an older or newer topic.
+    return topic?.id === id ? topic : undefined
+  }
+
+  names(): Iterable<string> {
+    return this.#served.keys()
   }
 
   all(): Topic[] {
@@ -68,19 +75,14 @@ export class Topics {
     return this.#served.get(topicName)?.settings
   }
 
-  /** Fault `conflict` when the name is taken. Callers that create the same topic at once share one creation. */
+  /** Fault `conflict` when the name is taken. */
   create(
     name: string,
     partitions: number,
     configs: Readonly<Record<string, string>>,
     internal = false
   ): Promise<Topic> {
-    const running = this.#creating.get(name)
-    if (running !== undefined)
-      return running.then(() => Promise.reject(new Fault('conflict', `topic ${name} exists already`)))
-    const creation = this.#create(name, partitions, configs, internal).finally(() => this.#creating.delete(name))
-    this.#creating.set(name, creation)
-    return creation
+    return this.#exclusive(name, () => this.#create(name, partitions, configs, internal))
   }
 
   /** Like `create`, but content with what is there. */
@@ -90,26 +92,48 @@ export class Topics {
     configs: Readonly<Record<string, string>>,
     internal = false
   ): Promise<Topic> {
-    const existing = this.get(name) ?? (await this.#creating.get(name))
-    return existing ?? this.create(name, partitions, configs, internal)
+    const existing = this.get(name)
+    if (existing !== undefined && !this.#changing.has(name)) return existing
+    return this.#exclusive(name, async () => this.get(name) ?? this.#create(name, partitions, configs, internal))
   }
 
-  async grow(topic: Topic, total: number): Promise<void> {
-    const grown = await this.#parts.metadata.createPartitions(topic.id, total, this.#parts.nodeId)
-    await this.#openPartitions([grown])
+  /** Fault `missing` when the topic is gone. */
+  grow(topic: Topic, total: number): Promise<void> {
+    return this.#exclusive(topic.name, async () => {
+      const grown = await this.#parts.metadata.createPartitions(topic.id, total, this.#parts.nodeId)
+      await this.#openPartitions([grown])
+    })
   }
 
-  async delete(topic: Topic): Promise<void> {
-    await this.#parts.metadata.deleteTopic(topic.id)
-    this.#served.delete(topic.name)
-    for (const { streamId } of topic.partitions) {
-      this.#byStream.delete(streamId)
-      this.#parts.engine.discard(streamId)
+  /** Fault `missing` when the topic is gone. */
+  delete(topic: Topic): Promise<void> {
+    return this.#exclusive(topic.name, async () => {
+      await this.#parts.metadata.deleteTopic(topic.id)
+      const served = this.#served.get(topic.name)
+      this.#served.delete(topic.name)
+      for (const { streamId } of served?.topic.partitions ?? topic.partitions) {
+        this.#byStream.delete(streamId)
+        this.#parts.engine.discard(streamId)
+      }
+    })
+  }
+
+  /** Fault `missing` when the topic is gone. */
+  configure(topic: Topic, changes: Readonly<Record<string, string | undefined>>): Promise<void> {
+    return this.#exclusive(topic.name, async () => {
+      this.#serve(await this.#parts.metadata.setTopicConfigs(topic.id, changes))
+    })
+  }
+
+  async #exclusive<T>(name: string, change: () => Promise<T>): Promise<T> {
+    const before = this.#changing.get(name)
+    const running = before === undefined ? change() : before.then(change, change)
+    this.#changing.set(name, running)
+    try {
+      return await running
+    } finally {
+      if (this.#changing.get(name) === running) this.#changing.delete(name)
     }
-  }
-
-  async configure(topic: Topic, changes: Readonly<Record<string, string | undefined>>): Promise<void> {
-    this.#serve(await this.#parts.metadata.setTopicConfigs(topic.id, changes))
   }
 
   async #create(

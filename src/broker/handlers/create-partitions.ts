@@ -15,7 +15,10 @@ const PARTITIONS_MAX = 10_000
 export function createPartitionsHandler(parts: BrokerParts): Handler<CreatePartitionsRequest, Answer> {
   return async (request) => {
     const results: TopicAnswer[] = []
+    const seen = new Set<string>()
     for (const wanted of request.topics) {
+      if (seen.has(wanted.name)) continue
+      seen.add(wanted.name)
       const repeated = request.topics.filter(({ name }) => name === wanted.name).length > 1
       results.push(
         repeated

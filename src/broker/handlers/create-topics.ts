@@ -13,7 +13,7 @@ import type { BrokerParts } from '../broker-parts.ts'
 import { codeOf } from '../fault-codes.ts'
 import type { Handler } from '../handler.ts'
 import { shownConfigs } from '../shown-configs.ts'
-import { collidingTopic, topicNameProblem } from '../topic-names.ts'
+import { collidingTopic, OFFSETS_TOPIC, topicNameProblem } from '../topic-names.ts'
 import { checkSettings } from '../topic-settings.ts'
 
 type Answer = InferInput<typeof CreateTopicsResponse>
@@ -75,10 +75,11 @@ function nameProblem({ topics }: BrokerParts, { name }: Wanted): Problem | undef
   const invalid = topicNameProblem(name)
   if (invalid !== undefined) return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, errorMessage: invalid }
   if (topics.get(name) !== undefined) return exists(name)
-  const colliding = collidingTopic(
-    name,
-    topics.all().map((topic) => topic.name)
-  )
+  if (name === OFFSETS_TOPIC) {
+    const errorMessage = `${name} belongs to the broker, which creates it when the first group comes.`
+    return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, errorMessage }
+  }
+  const colliding = collidingTopic(name, topics.names())
   if (colliding === undefined) return undefined
   return {
     errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION,

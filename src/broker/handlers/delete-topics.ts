@@ -23,8 +23,18 @@ export function deleteTopicsHandler(
   return async (request, context) => {
     const byName = request.topicNames.map((name) => ({ name, topicId: ZERO_UUID }))
     const responses: TopicAnswer[] = []
-    for (const wanted of context.apiVersion < TOPIC_IDS_VERSION ? byName : request.topics) {
-      responses.push(await remove(parts, groups, wanted))
+    const all = context.apiVersion < TOPIC_IDS_VERSION ? byName : request.topics
+    const seen = new Set<string>()
+    for (const wanted of all) {
+      const key = `${wanted.topicId}/${wanted.name}`
+      if (seen.has(key)) continue
+      seen.add(key)
+      const repeated = all.filter(({ name, topicId }) => name === wanted.name && topicId === wanted.topicId).length > 1
+      responses.push(
+        repeated
+          ? refuse(wanted, ErrorCode.INVALID_REQUEST, 'The topic is named twice in the request.')
+          : await remove(parts, groups, wanted)
+      )
     }
     return { responses }
   }
@@ -34,6 +44,8 @@ async function remove({ topics }: BrokerParts, groups: GroupCoordinator, wanted:
   const { name, topicId } = wanted
   if (name !== null && topicId !== ZERO_UUID)
     return refuse(wanted, ErrorCode.INVALID_REQUEST, 'Name a topic or its id, not both.')
+  if (name === null && topicId === ZERO_UUID)
+    return refuse(wanted, ErrorCode.INVALID_REQUEST, 'Name a topic or its id.')
   const topic = name === null ? topics.byId(topicId) : topics.get(name)
   if (topic === undefined) {
     return refuse(wanted, name === null ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, null)

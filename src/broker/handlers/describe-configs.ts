@@ -28,7 +28,7 @@ function describe(parts: BrokerParts, request: DescribeConfigsRequest, wanted: W
   const found = find(parts, wanted)
   if ('errorCode' in found) return { ...found, resourceType, resourceName, configs: [] }
   const configs = found.configs
-    .filter(({ name }) => configurationKeys === null || configurationKeys.includes(name))
+    .filter(({ name }) => !configurationKeys?.length || configurationKeys.includes(name))
     .map((config) => ({
       ...config,
       synonyms: request.includeSynonyms ? config.synonyms : [],

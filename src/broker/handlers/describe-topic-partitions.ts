@@ -30,7 +30,7 @@ export function describeTopicPartitionsHandler({
     const answers: TopicAnswer[] = []
     for (const name of names) {
       const topic = topics.get(name)
-      const from = cursor?.topicName === name ? cursor.partitionIndex : 0
+      const from = cursor?.topicName === name ? Math.max(0, cursor.partitionIndex) : 0
       if (room === 0) return { topics: answers, nextCursor: { topicName: name, partitionIndex: from } }
       const answer = topic === undefined ? missing(name) : describe(topic, from, room)
       answers.push(answer)
@@ -47,7 +47,8 @@ export function describeTopicPartitionsHandler({
 function missing(name: string): TopicAnswer {
   const errorCode =
     topicNameProblem(name) === undefined ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.INVALID_TOPIC_EXCEPTION
-  return { errorCode, name, topicId: ZERO_UUID, isInternal: false, partitions: [] }
+  const topicAuthorizedOperations = ALL_TOPIC_OPERATIONS
+  return { errorCode, name, topicId: ZERO_UUID, isInternal: false, partitions: [], topicAuthorizedOperations }
 }
 
 function describe(topic: Topic, from: number, room: number): TopicAnswer {

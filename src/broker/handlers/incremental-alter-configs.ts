@@ -59,12 +59,14 @@ async function alter(
       errorMessage: `The topic '${resourceName}' does not exist.`
     }
   }
-  const changes: Record<string, string | undefined> = {}
+  const planned = new Map<string, string | undefined>()
   for (const change of wanted.configs) {
-    const problem = plan(topic, change, changes)
+    const problem = plan(topic, change, planned)
     if (problem !== undefined) return problem
   }
-  const problem = checkSettings(changes)
+  const changes = Object.fromEntries(planned)
+  // What is taken back need not be known: an older release may have known it.
+  const problem = checkSettings(Object.fromEntries([...planned].filter(([, value]) => value !== undefined)))
   if (problem !== undefined) return { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: problem }
   try {
     if (!request.validateOnly) await parts.topics.configure(topic, changes)
@@ -75,18 +77,18 @@ async function alter(
 }
 
 /** Adds what one operation amounts to, or says why it cannot be done. */
-function plan(topic: Topic, change: Change, changes: Record<string, string | undefined>): Problem | undefined {
+function plan(topic: Topic, change: Change, changes: Map<string, string | undefined>): Problem | undefined {
   const { name, configOperation, value } = change
-  if (name in changes)
+  if (changes.has(name))
     return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage: `${name} is changed twice in the request.` }
   if (configOperation === OPERATION.delete) {
-    changes[name] = undefined
+    changes.set(name, undefined)
     return undefined
   }
   if (value === null)
-    return { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: `Null value not supported for ${name}.` }
+    return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage: `Null value not supported for ${name}.` }
   if (configOperation === OPERATION.set) {
-    changes[name] = value
+    changes.set(name, value)
     return undefined
   }
   const declaration = TOPIC_SETTINGS.get(name)
@@ -101,6 +103,6 @@ function plan(topic: Topic, change: Change, changes: Record<string, string | und
   }
   const items = new Set((topic.configs[name] ?? declaration.default).split(',').filter((item) => item !== ''))
   for (const item of value.split(',')) configOperation === OPERATION.append ? items.add(item) : items.delete(item)
-  changes[name] = [...items].join(',')
+  changes.set(name, [...items].join(','))
   return undefined
 }

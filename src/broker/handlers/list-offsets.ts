@@ -3,7 +3,6 @@
  * Not here: positions of tiered storage (latest-tiered, earliest-pending-upload): there is one storage, so nothing is
  * ever moved to another.
  */
-import { Fault } from '../../runtime/fault.ts'
 import type { Entry } from '../../stream/entry.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { ListOffsetsRequest, ListOffsetsResponse } from '../../wire/messages/list-offsets.ts'
@@ -31,11 +30,24 @@ const EARLIEST_LOCAL = -4
 const LATEST_TIERED = -5
 const EARLIEST_PENDING_UPLOAD = -6
 
+/** The first version in which each of the special positions may be asked for. */
+const POSITION_VERSIONS: Readonly<Record<number, number>> = {
+  [LATEST]: 1,
+  [EARLIEST]: 1,
+  [MAX_TIMESTAMP]: 7,
+  [EARLIEST_LOCAL]: 8,
+  [LATEST_TIERED]: 9,
+  [EARLIEST_PENDING_UPLOAD]: 11
+}
+
 const READ_COMMITTED = 1
 /** The first version that tells the leader epoch of the offset found. */
 const LEADER_EPOCH_VERSION = 4
 /** A batch that grows beyond this when it is decompressed is not looked into. */
 const DECOMPRESSED_BYTES_MAX = 256 * 1024 * 1024
+
+/** Payload read at once while batches are looked through one by one. */
+const SCAN_BYTES = 1024 * 1024
 
 const NOT_FOUND: TimestampedOffset = { timestamp: -1, offset: -1 }
 
@@ -43,11 +55,26 @@ export function listOffsetsHandler(parts: BrokerParts): Handler<ListOffsetsReque
   return async (request, context) => {
     const topics: Answer['topics'][number][] = []
     for (const { name, partitions } of request.topics) {
-      const answers = partitions.map((wanted) => answer(parts, request, context, name, wanted))
+      const repeated = repeatedPartitions(partitions)
+      const answers = distinctPartitions(partitions).map((wanted) =>
+        repeated.has(wanted.partitionIndex)
+          ? { partitionIndex: wanted.partitionIndex, errorCode: ErrorCode.INVALID_REQUEST }
+          : answer(parts, request, context, name, wanted)
+      )
       topics.push({ name, partitions: await Promise.all(answers) })
     }
     return { topics }
   }
+}
+
+/** Kafka answers a partition that is named twice once, and refuses it. */
+function repeatedPartitions(partitions: readonly Wanted[]): ReadonlySet<number> {
+  const seen = new Set<number>()
+  return new Set(partitions.map((p) => p.partitionIndex).filter((index) => seen.has(index) || !seen.add(index)))
+}
+
+function distinctPartitions(partitions: readonly Wanted[]): Wanted[] {
+  return [...new Map(partitions.map((wanted) => [wanted.partitionIndex, wanted])).values()]
 }
 
 async function answer(
@@ -58,6 +85,9 @@ async function answer(
   wanted: Wanted
 ): Promise<PartitionAnswer> {
   const { partitionIndex } = wanted
+  if (wanted.timestamp < 0 && apiVersion < (POSITION_VERSIONS[wanted.timestamp] ?? Number.POSITIVE_INFINITY)) {
+    return { partitionIndex, errorCode: ErrorCode.UNSUPPORTED_VERSION }
+  }
   const partition = topics.partition(name, partitionIndex)
   if (partition === undefined) return { partitionIndex, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
   const errorCode = partition.checkLeaderEpoch(wanted.currentLeaderEpoch)
@@ -88,14 +118,32 @@ async function find(partition: Partition, timestamp: number, isolationLevel: num
       const entry = max < 0 ? undefined : await partition.stream.findTimestamp(max)
       return (entry && findMaxTimestamp(parseBatchHeader(entry.payload, 0), await recordsOf(entry))) ?? NOT_FOUND
     }
-    default: {
-      if (timestamp < 0) throw new Fault('invalid', `timestamp ${timestamp} has no meaning`)
-      const entry = await partition.stream.findTimestamp(timestamp)
-      if (entry === undefined) return NOT_FOUND
-      const header = parseBatchHeader(entry.payload, 0)
-      return findTimestamp(header, await recordsOf(entry), timestamp, partition.startOffset) ?? NOT_FOUND
+    default:
+      return (await findFrom(partition, timestamp)) ?? NOT_FOUND
+  }
+}
+
+async function findFrom(partition: Partition, timestamp: number): Promise<TimestampedOffset | undefined> {
+  const { stream } = partition
+  const first = await stream.findTimestamp(timestamp)
+  if (first === undefined) return undefined
+  const found = await findIn(first, timestamp, partition.startOffset)
+  if (found !== undefined) return found
+  // Its only records that are new enough lie before the log start: the next batch with one counts.
+  let next = first.lastOffset + 1
+  while (next < stream.endOffset) {
+    // The log start may move while batches are read and unpacked.
+    next = Math.max(next, stream.startOffset)
+    for (const entry of await stream.read(next, SCAN_BYTES)) {
+      if (entry.maxTimestamp >= timestamp) return findIn(entry, timestamp, partition.startOffset)
+      next = entry.lastOffset + 1
     }
   }
+  return undefined
+}
+
+async function findIn(entry: Entry, timestamp: number, fromOffset: number): Promise<TimestampedOffset | undefined> {
+  return findTimestamp(parseBatchHeader(entry.payload, 0), await recordsOf(entry), timestamp, fromOffset)
 }
 
 function recordsOf(entry: Entry): Promise<Buffer> {

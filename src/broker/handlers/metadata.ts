@@ -1,5 +1,7 @@
 /**
  * Metadata v0 to v13: brokers, topics, leaders. Creates topics that a client asks for by name, if both sides allow it.
+ * Unlike Kafka, which answers LEADER_NOT_AVAILABLE first, the answer waits for the new topic; the topic of committed
+ * offsets comes into being with the first group and never this way.
  * Not here: offline replicas; every partition has one replica, its leader, because the storage is what is replicated.
  */
 import type { Topic } from '../../metadata/metadata.ts'
@@ -11,7 +13,7 @@ import type { InferInput } from '../../wire/schema.ts'
 import { ALL_CLUSTER_OPERATIONS, ALL_TOPIC_OPERATIONS, OPERATIONS_OMITTED, thisBroker } from '../advertised.ts'
 import type { BrokerParts } from '../broker-parts.ts'
 import type { Handler } from '../handler.ts'
-import { topicNameProblem } from '../topic-names.ts'
+import { collidingTopic, OFFSETS_TOPIC, topicNameProblem } from '../topic-names.ts'
 
 type Answer = InferInput<typeof MetadataResponse>
 type TopicAnswer = Answer['topics'][number]
@@ -24,7 +26,7 @@ export function metadataHandler(parts: BrokerParts): Handler<MetadataRequest, An
     const operations = request.includeTopicAuthorizedOperations ? ALL_TOPIC_OPERATIONS : OPERATIONS_OMITTED
     const answers: TopicAnswer[] = []
     if (all) for (const topic of topics.all()) answers.push(describe(topic, operations))
-    else for (const wanted of request.topics ?? []) answers.push(await find(parts, wanted, request, operations))
+    else for (const wanted of once(request.topics ?? [])) answers.push(await find(parts, wanted, request, operations))
     return {
       brokers: [thisBroker(parts)],
       clusterId: metadata.clusterId,
@@ -45,25 +47,29 @@ async function find(
 ): Promise<TopicAnswer> {
   const { topics, settings } = parts
   const { name } = wanted
-  if (name === null) {
+  if (name === null || wanted.topicId !== ZERO_UUID) {
     const topic = topics.byId(wanted.topicId)
     if (topic !== undefined) return describe(topic, operations)
     return missing({ ...wanted, name: null }, ErrorCode.UNKNOWN_TOPIC_ID)
   }
-  // A request names a topic or its id, never both.
-  if (wanted.topicId !== ZERO_UUID) return missing(wanted, ErrorCode.INVALID_REQUEST)
   const topic = topics.get(name)
   if (topic !== undefined) return describe(topic, operations)
   if (topicNameProblem(name) !== undefined) return missing(wanted, ErrorCode.INVALID_TOPIC_EXCEPTION)
-  if (!settings.autoCreateTopics || !request.allowAutoTopicCreation) {
+  if (!settings.autoCreateTopics || !request.allowAutoTopicCreation || name === OFFSETS_TOPIC) {
     return missing(wanted, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   }
+  if (collidingTopic(name, topics.names()) !== undefined) return missing(wanted, ErrorCode.INVALID_TOPIC_EXCEPTION)
   try {
     return describe(await topics.ensure(name, settings.defaultPartitions, {}), operations)
   } catch (error) {
     if (!isFault(error)) throw error
     return missing(wanted, ErrorCode.LEADER_NOT_AVAILABLE)
   }
+}
+
+/** Each topic once, however often it is named. */
+function once(topics: readonly Wanted[]): Iterable<Wanted> {
+  return new Map(topics.map((wanted) => [`${wanted.topicId}/${wanted.name}`, wanted])).values()
 }
 
 function missing({ name, topicId }: Wanted, errorCode: number): TopicAnswer {

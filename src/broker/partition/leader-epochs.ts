@@ -28,11 +28,11 @@ export class LeaderEpochs {
 
   /**
    * The largest epoch not above `requested` and the offset after its last record, as OffsetForLeaderEpoch answers it;
-   * -1 and -1 when the epoch is older than all that is known or newer than the current one.
+   * -1 and -1 when the epoch is newer than the current one or means that the client knows none.
    */
   endOf(requested: number, endOffset: number): { epoch: number; endOffset: number } {
     const last = this.#epochs.at(-1)
-    if (last === undefined || requested > last.epoch) return { epoch: -1, endOffset: -1 }
+    if (last === undefined || requested < 0 || requested > last.epoch) return { epoch: -1, endOffset: -1 }
     if (requested === last.epoch) return { epoch: requested, endOffset }
     const at = this.#epochs.findLastIndex((e) => e.epoch <= requested)
     const next = this.#epochs[at + 1]
@@ -41,6 +41,12 @@ export class LeaderEpochs {
     // Older than everything known: whatever the client has from then lies before the first known epoch.
     if (found === undefined) return { epoch: requested, endOffset: next.startOffset }
     return { epoch: found.epoch, endOffset: next.startOffset }
+  }
+
+  /** Forgets epochs of which nothing from `offset` on is left. */
+  forgetBefore(offset: number): void {
+    const first = this.#epochs.findLastIndex((e) => e.startOffset <= offset)
+    if (first > 0) this.#epochs = this.#epochs.slice(first)
   }
 
   restore(epochs: readonly LeaderEpoch[]): void {

@@ -110,7 +110,7 @@ export class Partition {
     const lastOffset = baseOffset + header.lastOffsetDelta
     patchBatchHeader(batch.bytes, 0, baseOffset, this.leaderEpoch)
     const durable = this.stream.append({ baseOffset, lastOffset, maxTimestamp, payload: batch.bytes })
-    if (hasProducerId(header)) this.#noteProducer(header, baseOffset, nowMs)
+    if (hasProducerId(header)) this.#noteProducer(header, baseOffset, maxTimestamp, nowMs)
     return { errorCode: ErrorCode.NONE, errorMessage: null, baseOffset, logAppendTimeMs, durable }
   }
 
@@ -130,6 +130,7 @@ export class Partition {
   /** The state to save with an upload that ends at `offset`. */
   capture(offset: number, expireBeforeMs: number): Buffer {
     this.producers.expire(expireBeforeMs)
+    this.leaderEpochs.forgetBefore(this.startOffset)
     return encodePartitionSnapshot({
       producers: this.producers.asOf(offset),
       leaderEpochs: this.leaderEpochs.asOf(offset)
@@ -147,9 +148,10 @@ export class Partition {
       case 'accept':
         return undefined
       case 'duplicate': {
-        const { baseOffset, lastOffset } = verdict.original
+        const { baseOffset, lastOffset, timestamp } = verdict.original
         const durable = lastOffset < this.stream.endOffset ? undefined : this.stream.whenDurable(lastOffset + 1)
-        return { errorCode: ErrorCode.NONE, errorMessage: null, baseOffset, logAppendTimeMs: -1, durable }
+        // Kafka tells the batch's time here, whoever set it.
+        return { errorCode: ErrorCode.NONE, errorMessage: null, baseOffset, logAppendTimeMs: timestamp, durable }
       }
       case 'fenced':
         return refused(ErrorCode.INVALID_PRODUCER_EPOCH, verdict.message)
@@ -158,7 +160,7 @@ export class Partition {
     }
   }
 
-  #noteProducer(header: BatchHeader, baseOffset: number, nowMs: number): void {
+  #noteProducer(header: BatchHeader, baseOffset: number, timestamp: number, nowMs: number): void {
     this.producers.record(
       header.producerId,
       {
@@ -167,7 +169,7 @@ export class Partition {
         lastSequence: lastSequence(header),
         baseOffset,
         lastOffset: baseOffset + header.lastOffsetDelta,
-        timestamp: header.maxTimestamp
+        timestamp
       },
       nowMs,
       this.stream.endOffset
@@ -196,7 +198,7 @@ export class Partition {
       `the batch at ${entry.baseOffset} says it is at ${header.baseOffset}`
     )
     this.leaderEpochs.begin(header.partitionLeaderEpoch, entry.baseOffset)
-    if (hasProducerId(header)) this.#noteProducer(header, entry.baseOffset, nowMs)
+    if (hasProducerId(header)) this.#noteProducer(header, entry.baseOffset, header.maxTimestamp, nowMs)
   }
 }
 

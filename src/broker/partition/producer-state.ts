@@ -2,8 +2,8 @@
  * What a partition remembers of each idempotent producer, and what that says about its next batch (KIP-98, KIP-360).
  *
  * Pure state: no I/O, no clock. Batches enter it when they are appended, before they are durable, so that pipelined
- * batches are checked against each other; `lastFive` therefore keeps the last five durable batches and all that
- * are on their way.
+ * batches are checked against each other; `batches` therefore keeps the last five durable ones and all that are on
+ * their way, across epochs: a new epoch that never became durable must leave the old one to the snapshot.
  */
 import { incrementSequence } from '../../wire/records/batch-header.ts'
 
@@ -75,9 +75,14 @@ export class ProducerStates {
     if (batch.producerEpoch > producer.epoch) {
       return batch.baseSequence === 0 || last === undefined ? ACCEPT : outOfOrder(batch, 0)
     }
-    const original = producer.batches.find(
-      (b) => b.baseSequence === batch.baseSequence && b.lastSequence === batch.lastSequence
-    )
+    const original = producer.batches
+      .slice(-REMEMBERED_BATCHES)
+      .find(
+        (b) =>
+          b.producerEpoch === batch.producerEpoch &&
+          b.baseSequence === batch.baseSequence &&
+          b.lastSequence === batch.lastSequence
+      )
     if (original !== undefined) return { kind: 'duplicate', original }
     if (last === undefined) return ACCEPT
     const expected = incrementSequence(last.lastSequence, 1)
@@ -96,10 +101,7 @@ export class ProducerStates {
       })
       return
     }
-    if (batch.producerEpoch > producer.epoch) {
-      producer.epoch = batch.producerEpoch
-      producer.batches = []
-    }
+    producer.epoch = batch.producerEpoch
     producer.lastAppendMs = nowMs
     producer.batches.push(batch)
     while (

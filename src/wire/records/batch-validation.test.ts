@@ -47,7 +47,7 @@ test('every truncation is refused', () => {
 
 test('bytes after the batch are refused', () => {
   const records = Buffer.concat([decode(SMALL_BATCHES.none), Buffer.alloc(3)])
-  assert.equal(refused(records).error, 'INVALID_RECORD')
+  assert.equal(refused(records).error, 'CORRUPT_MESSAGE')
   assert.equal(refused(records, { batchesMax: 2 }).error, 'INVALID_RECORD')
 })
 

@@ -7,8 +7,7 @@
  * checksum is right passes; Kafka reads the records and answers INVALID_RECORD.
  *
  * Errors are those of Kafka 4 (`ProduceRequest.validateRecords`, `UnifiedLog.analyzeAndValidateRecords`,
- * `LogValidator.validateBatch`), and stricter where Kafka lets pass, or answers UNKNOWN_SERVER_ERROR: bytes after the
- * last batch, an unknown codec, a delete horizon, log append time whatever the topic's setting, a producer id without
+ * `LogValidator.validateBatch`), and stricter where Kafka lets pass, or answers UNKNOWN_SERVER_ERROR: an unknown codec, a delete horizon, log append time whatever the topic's setting, a producer id without
  * epoch, a transaction without producer id, 64-bit fields beyond 2⁵³.
  */
 import {
@@ -74,10 +73,8 @@ export function splitBatches(records: Buffer, limits: SplitLimits = {}): SplitBa
   const batches: RecordBatch[] = []
   let position = 0
   while (position < records.length) {
-    if (batches.length === batchesMax) {
-      return failure('INVALID_RECORD', `A produce request may carry ${batchesMax} batch(es) per partition, found more`)
-    }
     const failed = validateFrame(records, position, limits.batchBytesMax ?? Number.POSITIVE_INFINITY)
+    if (batches.length === batchesMax) return surplus(records.length - position, batchesMax, failed === undefined)
     if (failed !== undefined) return failed
     const header = parseBatchHeader(records, position)
     const invalid = validateBatch(records, position, header, batches.at(-1)?.header, limits.zstdAllowed ?? true)
@@ -87,6 +84,11 @@ export function splitBatches(records: Buffer, limits: SplitLimits = {}): SplitBa
   }
   if (batches.length === 0) return failure('INVALID_RECORD', 'A produce request needs a record batch per partition')
   return { batches, error: undefined }
+}
+
+function surplus(bytes: number, batchesMax: number, isBatch: boolean): SplitFailure {
+  if (!isBatch) return failure('CORRUPT_MESSAGE', `${bytes} bytes behind the last batch are none`)
+  return failure('INVALID_RECORD', `A produce request may carry ${batchesMax} batch(es) per partition, found more`)
 }
 
 /** Whether a whole batch of our format and of a legal size stands at `position`. */

@@ -1,0 +1,229 @@
+/**
+ * The reads of one fetch request: which batches of which partition go into the response, within its limits.
+ *
+ * The first partition with data may exceed every limit by one batch, so that a consumer always makes progress
+ * (KIP-74). A pass can be repeated for single partitions while the request waits; what it has read already stays.
+ */
+import { isFault } from '../runtime/fault.ts'
+import type { Entry } from '../stream/entry.ts'
+import { ErrorCode } from '../wire/error-codes.ts'
+import type { FetchResponse } from '../wire/messages/fetch.ts'
+import type { InferInput } from '../wire/schema.ts'
+import { codeOf } from './fault-codes.ts'
+import type { FetchTarget } from './fetch-sessions.ts'
+import type { Partition } from './partition/partition.ts'
+import type { Topics } from './topics.ts'
+
+type WireAnswer = InferInput<typeof FetchResponse>['responses'][number]['partitions'][number]
+export type PartitionAnswer = { -readonly [Name in keyof WireAnswer]: WireAnswer[Name] }
+
+export interface FetchRead {
+  readonly target: FetchTarget
+  readonly partition: Partition | undefined
+  readonly answer: PartitionAnswer
+  /** Payload bytes of the answer. */
+  readonly bytes: number
+}
+
+export interface FetchPassParts {
+  readonly topics: Topics
+  readonly nodeId: number
+  readonly targets: readonly FetchTarget[]
+  /** Targets name their topics by id. */
+  readonly byId: boolean
+  /** The response can name the current leader to a client that knows an older one. */
+  readonly leaderNamed: boolean
+  /** The client skips the records of aborted transactions and is told of them; there are none yet. */
+  readonly readCommitted: boolean
+  /** Of the whole response. */
+  readonly bytesMax: number
+}
+
+export class FetchPass {
+  readonly #parts: FetchPassParts
+  /** One per target, in their order. */
+  readonly reads: FetchRead[] = []
+  bytes = 0
+  /** There is something that the client has to hear now, whatever it asked to wait for. */
+  urgent = false
+
+  constructor(parts: FetchPassParts) {
+    this.#parts = parts
+  }
+
+  async readAll(): Promise<void> {
+    for (let place = 0; place < this.#parts.targets.length; place++) {
+      const reading = this.#read(place)
+      if (reading !== undefined) await reading
+    }
+  }
+
+  async readAgain(places: readonly number[]): Promise<void> {
+    for (const place of places) {
+      this.bytes -= this.reads[place]?.bytes ?? 0
+      const reading = this.#read(place)
+      if (reading !== undefined) await reading
+    }
+  }
+
+  /** Places whose partition has moved, gone or come since it was read. */
+  outdated(): number[] {
+    const places: number[] = []
+    for (const [place, { target, partition, answer }] of this.reads.entries()) {
+      const found = this.#find(target)
+      if (found !== partition || (found !== undefined && found.highWatermark > answer.highWatermark)) places.push(place)
+    }
+    return places
+  }
+
+  /** Most reads come from memory: only the others cost a promise. */
+  #read(place: number): Promise<void> | undefined {
+    const target = this.#parts.targets[place] as FetchTarget
+    const partition = this.#find(target)
+    if (partition === undefined) {
+      this.#keep(place, unknown(target, this.#isUnknownId(target)))
+      return undefined
+    }
+    const room = Math.min(this.#parts.bytesMax - this.bytes, target.wanted.partitionMaxBytes)
+    const outcome = this.#readPartition(partition, target, room)
+    if (outcome instanceof Promise) return outcome.then((read) => this.#keep(place, read))
+    this.#keep(place, outcome)
+    return undefined
+  }
+
+  #keep(place: number, read: FetchRead): void {
+    const told = this.#parts.readCommitted || read.partition === undefined
+    read.answer.abortedTransactions = told ? NO_TRANSACTIONS : null
+    this.reads[place] = read
+    this.bytes += read.bytes
+    this.urgent ||= read.answer.errorCode !== ErrorCode.NONE || read.answer.divergingEpoch !== undefined
+  }
+
+  #find({ topic, topicId, index }: FetchTarget): Partition | undefined {
+    const { topics, byId } = this.#parts
+    const name = byId ? topics.byId(topicId)?.name : topic
+    return name === undefined ? undefined : topics.partition(name, index)
+  }
+
+  #isUnknownId({ topicId }: FetchTarget): boolean {
+    return this.#parts.byId && this.#parts.topics.byId(topicId) === undefined
+  }
+
+  #readPartition(partition: Partition, target: FetchTarget, room: number): FetchRead | Promise<FetchRead> {
+    const { fetchOffset, currentLeaderEpoch, lastFetchedEpoch } = target.wanted
+    const errorCode = partition.checkPosition(fetchOffset, currentLeaderEpoch)
+    if (errorCode !== ErrorCode.NONE) return this.#failed(partition, target, errorCode)
+    const divergingEpoch = divergence(partition, fetchOffset, lastFetchedEpoch)
+    if (divergingEpoch?.endOffset === -1) return this.#failed(partition, target, ErrorCode.OFFSET_OUT_OF_RANGE)
+    if (divergingEpoch !== undefined) {
+      return { target, partition, answer: positions(partition, target, NO_RECORDS, divergingEpoch), bytes: 0 }
+    }
+    // No data is in the response yet: one batch goes in whatever its size.
+    const first = this.bytes === 0
+    if (room <= 0 && !first) return found(partition, target, NO_ENTRIES, first, room)
+    const entries = partition.stream.read(fetchOffset, Math.max(room, 0))
+    if (!(entries instanceof Promise)) return found(partition, target, entries, first, room)
+    return entries.then(
+      (cold) => this.#foundCold(partition, target, cold, first, room),
+      (error: unknown) => {
+        const code =
+          isFault(error) && fetchOffset < partition.startOffset ? ErrorCode.OFFSET_OUT_OF_RANGE : codeOf(error)
+        return this.#failed(partition, target, code)
+      }
+    )
+  }
+
+  #foundCold(partition: Partition, target: FetchTarget, entries: readonly Entry[], first: boolean, room: number) {
+    // Trimmed away while it was read.
+    if (target.wanted.fetchOffset < partition.startOffset) {
+      return this.#failed(partition, target, ErrorCode.OFFSET_OUT_OF_RANGE)
+    }
+    return found(partition, target, entries, first, room)
+  }
+
+  #failed(partition: Partition, target: FetchTarget, errorCode: number): FetchRead {
+    const stale = this.#parts.leaderNamed && errorCode === ErrorCode.FENCED_LEADER_EPOCH
+    const currentLeader = stale ? { leaderId: this.#parts.nodeId, leaderEpoch: partition.leaderEpoch } : undefined
+    return { target, partition, answer: failure(target, errorCode, currentLeader), bytes: 0 }
+  }
+}
+
+const NO_ENTRIES: readonly Entry[] = []
+const NO_RECORDS: Buffer[] = []
+const NO_TRANSACTIONS: NonNullable<PartitionAnswer['abortedTransactions']> = []
+
+function found(
+  partition: Partition,
+  target: FetchTarget,
+  entries: readonly Entry[],
+  first: boolean,
+  room: number
+): FetchRead {
+  let records = NO_RECORDS
+  let bytes = 0
+  for (const { payload } of entries) {
+    // A whole batch larger than the room left waits for its turn at the front.
+    if (bytes + payload.length > room && !(first && bytes === 0)) break
+    if (bytes === 0) records = []
+    records.push(payload)
+    bytes += payload.length
+  }
+  return { target, partition, answer: positions(partition, target, records, undefined), bytes }
+}
+
+/** Answers of both kinds have one shape, written out: there is one for each partition of each request. */
+function positions(
+  partition: Partition,
+  { index }: FetchTarget,
+  records: Buffer[],
+  divergingEpoch: PartitionAnswer['divergingEpoch']
+): PartitionAnswer {
+  return {
+    partitionIndex: index,
+    errorCode: ErrorCode.NONE,
+    highWatermark: partition.highWatermark,
+    lastStableOffset: partition.lastStableOffset,
+    logStartOffset: partition.startOffset,
+    divergingEpoch,
+    currentLeader: undefined,
+    abortedTransactions: null,
+    records
+  }
+}
+
+function failure(
+  { index }: FetchTarget,
+  errorCode: number,
+  currentLeader: PartitionAnswer['currentLeader']
+): PartitionAnswer {
+  return {
+    partitionIndex: index,
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    divergingEpoch: undefined,
+    currentLeader,
+    abortedTransactions: null,
+    records: NO_RECORDS
+  }
+}
+
+function unknown(target: FetchTarget, unknownId: boolean): FetchRead {
+  const errorCode = unknownId ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+  return { target, partition: undefined, answer: failure(target, errorCode, undefined), bytes: 0 }
+}
+
+/**
+ * Where the client's log left ours, when its last epoch ended before the offset it asks for (KIP-320, KIP-595); -1 and -1
+ * when we have not come to that epoch.
+ */
+function divergence(
+  partition: Partition,
+  fetchOffset: number,
+  lastFetchedEpoch: number
+): { epoch: number; endOffset: number } | undefined {
+  if (lastFetchedEpoch < 0) return undefined
+  const end = partition.leaderEpochs.endOf(lastFetchedEpoch, partition.highWatermark)
+  return end.epoch < lastFetchedEpoch || end.endOffset < fetchOffset ? end : undefined
+}

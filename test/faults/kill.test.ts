@@ -1,0 +1,41 @@
+/** A short slice of the kill run; `kill.slow.ts` is the long one. */
+import assert from 'node:assert/strict'
+import { cp, rename, rm } from 'node:fs/promises'
+import { test } from 'node:test'
+import { runKills } from './kill.ts'
+import { kafkaTarget, longhaulTarget } from './kill-target.ts'
+
+const SEED = Number(process.env.LONGHAUL_TEST_SEED ?? Date.now() % 1_000_000)
+const KILLS = 4
+/** A control run starts an Apache Kafka of its own: the one under LONGHAUL_TEST_BOOTSTRAP is not ours to kill. */
+const isControl = process.env.LONGHAUL_TEST_BOOTSTRAP !== undefined
+
+test(`kill -9 under load loses nothing and doubles nothing (LONGHAUL_TEST_SEED=${SEED})`, {
+  timeout: 240_000
+}, async (t) => {
+  const target = await (isControl ? kafkaTarget() : longhaulTarget())
+  const report = await runKills(target, { seed: SEED, kills: KILLS, progress: (sentence) => t.diagnostic(sentence) })
+  t.diagnostic(JSON.stringify(report))
+  assert.deepEqual(report.violations, [])
+  // Without these the run would have proved nothing.
+  assert.ok(report.recordsAcknowledged > 100, 'hardly anything was acknowledged')
+  assert.ok(report.libraryRecordsAcknowledged > 0, 'the library producer got nothing acknowledged')
+  assert.ok(report.recordsSeenByGroup > 0, 'the group consumed nothing')
+  assert.ok(report.commitsAcknowledged > 0, 'no commit was acknowledged')
+  assert.ok(report.topicChangesAcknowledged > 0, 'no topic was created or deleted')
+})
+
+test('a broker that forgets what it acknowledged is found out', { timeout: 240_000, skip: isControl }, async (t) => {
+  const snapshot = (dataDir: string): string => `${dataDir}-snapshot`
+  const target = await longhaulTarget(async (dataDir, start) => {
+    if (start === 2) await cp(dataDir, snapshot(dataDir), { recursive: true })
+    if (start !== 3) return
+    await rm(dataDir, { recursive: true })
+    await rename(snapshot(dataDir), dataDir)
+  })
+  const report = await runKills(target, { seed: SEED, kills: 2, upMsMax: 2000 })
+  t.diagnostic(report.violations.slice(0, 5).join('; '))
+  assert.match(report.violations.join('\n'), /partition \d ends at \d+, acknowledged up to \d+/)
+  // By what came to lie there instead, or, when its producers wrote on, by two claims to one place.
+  assert.match(report.violations.join('\n'), /was acknowledged (at partition \d offset \d+, where|for .+ and for )/)
+})

@@ -33,6 +33,7 @@ const adapters: Readonly<Record<string, readonly string[]>> = {
   'src/runtime/system-random.ts': ['randomBytes', 'randomInt'],
   'src/runtime/virtual-clock.ts': ['setImmediate'],
   'src/simulator/http-link.ts': ['fetch'],
+  'src/simulator/recorded-drive.ts': ['node:fs/promises'],
   'src/stream/wal/file-wal-device.ts': ['node:fs', 'node:fs/promises']
 }
 

@@ -8,7 +8,7 @@
 import { Fault } from '../runtime/fault.ts'
 import { type LatenessClass, latenessClasses } from './lateness.ts'
 
-export const envelopeVersion = 1
+const envelopeVersion = 1
 
 export interface Envelope {
   readonly tenant: string

@@ -96,6 +96,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const http = new HttpServer({
     ingress,
     registry,
+    clock,
     log,
     settings: { ...settings, recordBytesMax: settings.packetBytesMax }
   })
@@ -104,7 +105,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await mqtt.close(0)
     throw error
   })
-  const stop = () => Promise.all([mqtt.close(settings.closeGraceMs), http.close()]).then(() => {})
+  const stop = () => Promise.all([mqtt.close(settings.closeGraceMs), http.close(settings.closeGraceMs)]).then(() => {})
   let closed: Promise<void> | undefined
   return {
     mqttPort: boundMqttPort,

@@ -6,6 +6,7 @@
  */
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Device, DeviceRegistry } from '../fleet/device-registry.ts'
+import { type Clock, sleep } from '../runtime/clock.ts'
 import { Fault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Flow, Ingress, Outcome } from './ingress.ts'
@@ -22,6 +23,7 @@ export interface HttpSettings {
 export interface HttpServerOptions {
   readonly ingress: Ingress
   readonly registry: DeviceRegistry
+  readonly clock: Clock
   readonly log: Log
   readonly settings: HttpSettings
 }
@@ -37,14 +39,24 @@ const path = '/v1/telemetry'
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #app: FastifyInstance
+  readonly #clock: Clock
   readonly #devices = new WeakMap<FastifyRequest, Device>()
+  #requests = 0
+  #whenIdle: (() => void) | undefined
   #closing = false
 
   constructor(options: HttpServerOptions) {
     this.#options = options
+    this.#clock = options.clock
     const { recordBytesMax, batchBytesMax } = options.settings
     this.#app = fastify({ bodyLimit: recordBytesMax, requestTimeout: 60_000, forceCloseConnections: 'idle' })
     const app = this.#app
+    app.server.on('request', (_request, response) => {
+      this.#requests++
+      response.once('close', () => {
+        if (--this.#requests === 0) this.#whenIdle?.()
+      })
+    })
     app.removeAllContentTypeParsers()
     const raw = { parseAs: 'buffer' } as const
     app.addContentTypeParser('application/json', raw, (_request, body, done) => done(null, body))
@@ -77,10 +89,22 @@ export class HttpServer {
     return typeof address === 'object' && address !== null ? address.port : port
   }
 
-  /** Stops listening, answers the requests under way, then closes. */
-  async close(): Promise<void> {
+  /** Stops listening, answers the requests under way up to `graceMs`, then ends every connection. */
+  async close(graceMs: number): Promise<void> {
     this.#closing = true
-    await this.#app.close()
+    const closed = this.#app.close()
+    const grace = new AbortController()
+    if (this.#requests > 0) await Promise.race([this.#idle(), sleep(this.#clock, graceMs, grace.signal)])
+    grace.abort()
+    // A client that connected and said nothing is not idle for Node: it would keep us for a minute.
+    this.#app.server.closeAllConnections()
+    await closed
+  }
+
+  #idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenIdle = resolve
+    })
   }
 
   async #authenticate(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
@@ -137,7 +161,7 @@ export class HttpServer {
   #fail(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const refusal = refusalOf(error) ?? transportRefusal(error)
     if (refusal !== undefined) return refuse(reply, refusal)
-    this.#options.log.error({ error, url: request.url }, 'an HTTP request failed unexpectedly')
+    this.#options.log.error({ error: String(error), url: request.url }, 'an HTTP request failed unexpectedly')
     return refuse(reply, { code: 'unavailable', message: 'the gateway failed; try again', retryAfterS: 5 })
   }
 }

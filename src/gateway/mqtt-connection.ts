@@ -15,7 +15,7 @@ import { type Random, uuid } from '../runtime/random.ts'
 import type { Flow, Ingress, Outcome } from './ingress.ts'
 import { meaningOf, type Refusal, refusalOf } from './refusal.ts'
 
-export const telemetryTopic = 'v1/telemetry'
+const telemetryTopic = 'v1/telemetry'
 
 export interface MqttSettings {
   /** Largest packet that is read at all. */
@@ -130,7 +130,7 @@ export class MqttConnection {
       unparsed = this.#parser.parse(chunk)
     } catch (error) {
       // The parser reports most malformed packets as events, but reads beyond the end of some.
-      this.#context.log.warn({ error }, 'a packet could not be read')
+      this.#context.log.warn({ error: String(error) }, 'a packet could not be read')
       this.#refuse({ code: 'malformed', message: 'not MQTT' })
     }
     if (unparsed > this.#packetBytesMax()) this.#refuseSize()
@@ -170,7 +170,8 @@ export class MqttConnection {
       },
       (error) => {
         const refusal = isRefusal(error) ? error : refusalOf(error)
-        if (refusal === undefined) this.#context.log.error({ error }, 'authentication failed unexpectedly')
+        if (refusal === undefined)
+          this.#context.log.error({ error: String(error) }, 'authentication failed unexpectedly')
         this.#refuse(refusal ?? { code: 'unavailable', message: 'the gateway failed' })
       }
     )
@@ -280,7 +281,7 @@ export class MqttConnection {
     this.#context.ingress.accept(flow, payload, unknownTopic).then(
       (outcome) => this.#settle(pending, outcome),
       (error) => {
-        this.#context.log.error({ error }, 'a record failed unexpectedly')
+        this.#context.log.error({ error: String(error) }, 'a record failed unexpectedly')
         this.#refuse({ code: 'unavailable', message: 'the gateway failed' })
       }
     )

@@ -30,7 +30,7 @@ export interface RecordProducerSettings extends SendLaneSettings {
   readonly requestTimeoutMs: number
 }
 
-export const defaultRecordProducerSettings: RecordProducerSettings = {
+const defaultRecordProducerSettings: RecordProducerSettings = {
   lingerMs: 1,
   batchRecordsMax: 2_000,
   batchBytesMax: 512 * 1024,
@@ -127,7 +127,9 @@ class KafkaSender implements BatchSender {
 
   failureOf(error: unknown): SendFailure {
     const failure = classify(error)
-    this.#options.log.warn({ failure, error: describe(error) }, 'a batch was not acknowledged')
+    // Repeated several times a second while the broker is away, so not a warning each time.
+    const level = failure === 'retry' ? 'debug' : 'warn'
+    this.#options.log[level]({ failure, error: describe(error) }, 'a batch was not acknowledged')
     return failure
   }
 

@@ -1,8 +1,8 @@
 /**
  * Why the gateway does not take something: one table, so that a reason means the same on every transport.
  *
- * Invariant: a refused record was not stored, as far as the gateway knows; the device keeps it and may send it again
- * when `retryable`. It says nothing about payloads that cannot be read: those are taken, into the dead-letter topic.
+ * Invariant: a refused record was not stored, as far as the gateway knows; the device keeps it. It says nothing about
+ * payloads that cannot be read: those are taken, into the dead-letter topic.
  */
 import { isFault } from '../runtime/fault.ts'
 
@@ -24,28 +24,27 @@ interface Meaning {
   readonly connack5: number
   /** MQTT 5 reason code in DISCONNECT, section 3.14.2.1. */
   readonly disconnect5: number
-  readonly retryable: boolean
 }
 
-export const refusals = {
+const refusals = {
   /** No token, or one that nobody has. */
-  unauthenticated: { http: 401, connack3: 4, connack5: 0x86, disconnect5: 0x87, retryable: false },
+  unauthenticated: { http: 401, connack3: 4, connack5: 0x86, disconnect5: 0x87 },
   /** A known device asks for what is not its own. */
-  forbidden: { http: 403, connack3: 5, connack5: 0x87, disconnect5: 0x87, retryable: false },
+  forbidden: { http: 403, connack3: 5, connack5: 0x87, disconnect5: 0x87 },
   /** More bytes than the transport takes in one piece. */
-  'too-large': { http: 413, connack3: 5, connack5: 0x95, disconnect5: 0x95, retryable: false },
+  'too-large': { http: 413, connack3: 5, connack5: 0x95, disconnect5: 0x95 },
   /** The gateway has as much under way as it may hold. */
-  overloaded: { http: 503, connack3: 3, connack5: 0x89, disconnect5: 0x89, retryable: true },
+  overloaded: { http: 503, connack3: 3, connack5: 0x89, disconnect5: 0x89 },
   /** The broker or the device registry does not answer. */
-  unavailable: { http: 503, connack3: 3, connack5: 0x88, disconnect5: 0x83, retryable: true },
+  unavailable: { http: 503, connack3: 3, connack5: 0x88, disconnect5: 0x83 },
   /** The gateway is being stopped. */
-  closing: { http: 503, connack3: 3, connack5: 0x88, disconnect5: 0x8b, retryable: true },
+  closing: { http: 503, connack3: 3, connack5: 0x88, disconnect5: 0x8b },
   /** The request itself is not what the protocol or the address takes. */
-  malformed: { http: 400, connack3: 1, connack5: 0x81, disconnect5: 0x81, retryable: false },
-  'unsupported-version': { http: 505, connack3: 1, connack5: 0x84, disconnect5: 0x84, retryable: false },
-  'unsupported-media-type': { http: 415, connack3: 5, connack5: 0x99, disconnect5: 0x99, retryable: false },
-  'not-found': { http: 404, connack3: 5, connack5: 0x90, disconnect5: 0x90, retryable: false },
-  'unsupported-qos': { http: 400, connack3: 5, connack5: 0x9b, disconnect5: 0x9b, retryable: false }
+  malformed: { http: 400, connack3: 1, connack5: 0x81, disconnect5: 0x81 },
+  'unsupported-version': { http: 505, connack3: 1, connack5: 0x84, disconnect5: 0x84 },
+  'unsupported-media-type': { http: 415, connack3: 5, connack5: 0x99, disconnect5: 0x99 },
+  'not-found': { http: 404, connack3: 5, connack5: 0x90, disconnect5: 0x90 },
+  'unsupported-qos': { http: 400, connack3: 5, connack5: 0x9b, disconnect5: 0x9b }
 } as const satisfies Record<string, Meaning>
 
 export function meaningOf(code: RefusalCode): Meaning {

@@ -68,7 +68,7 @@ export class DeviceSignals {
         return broken
       }
       case 2:
-        return Buffer.from(payload.toString().replace('"seq":', '"seq":-'))
+        return Buffer.from(payload.toString().replace('"seq":', '"seq":-1'))
       default:
         return Buffer.from(payload.toString().replace('"data":', '"dta":0,"data":'))
     }

@@ -27,7 +27,7 @@ export interface FleetSettings extends DeviceBehaviour {
   readonly keepRecords: boolean
 }
 
-export const defaultFleetSettings: FleetSettings = {
+const defaultFleetSettings: FleetSettings = {
   devices: 12,
   seed: 1,
   transports: ['mqtt5', 'mqtt3', 'http'],

@@ -94,11 +94,6 @@ export class SimulatedDevice {
     this.#keep(seq, payload)
   }
 
-  /** Buffers a ready payload; the caller has told the ledger that it was measured. */
-  enqueue(seq: number, payload: Buffer): void {
-    this.#keep(seq, payload)
-  }
-
   start(): void {
     this.#running ??= this.#run()
   }

@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import type { Admin, Consumer, Producer } from '@platformatic/kafka'
 import { Option } from 'commander'
 import { Fault, type FaultKind } from '../runtime/fault.ts'
+import { murmur2 } from '../wire/records/murmur2.ts'
 
 export const defaultBootstrap = '127.0.0.1:9092'
 const connectTimeoutMs = 5_000
@@ -29,9 +30,14 @@ export function withAdmin<T>(bootstrap: string, use: (admin: Admin) => Promise<T
   return withClient(bootstrap, ({ Admin }, brokers) => new Admin(clientOptions(brokers)), use)
 }
 
-/** A producer whose retries cannot store a record twice. */
+/**
+ * A producer whose retries cannot store a record twice. A key goes to the partition that Kafka's own clients choose for
+ * it, which is not what the library does by itself; records without key go round.
+ */
 export function withProducer<T>(bootstrap: string, use: (producer: Producer) => Promise<T>): Promise<T> {
-  const options = { autocreateTopics: true, idempotent: true, acks: -1 }
+  let turn = 0
+  const partitioner = (_: unknown, key?: Buffer): number => (key === undefined ? turn++ : murmur2(key) & 0x7fff_ffff)
+  const options = { autocreateTopics: true, idempotent: true, acks: -1, partitioner }
   return withClient(bootstrap, ({ Producer }, brokers) => new Producer({ ...clientOptions(brokers), ...options }), use)
 }
 

@@ -13,8 +13,8 @@ import { type Ledger, valueFor } from './ledger.ts'
 import { RawConnection } from './raw-client.ts'
 
 const IN_FLIGHT_MAX = 5
-const RECORDS_MAX = 20
-const PACE_MS = 12
+const RECORDS_MAX = 12
+const PACE_MS = 24
 const RECONNECT_MS = 30
 const ANSWER_MS = 15_000
 

@@ -30,7 +30,8 @@ const GROUP = 'kill-members'
  */
 const LONG_LIFE_EVERY = 8
 const LONG_LIFE_MS = 10_000
-const CATCH_UP_MS = 45_000
+/** Longest time in which the group may read nothing. */
+const STALL_MS = 45_000
 
 export interface KillOptions {
   readonly seed: number
@@ -50,6 +51,7 @@ export interface KillReport {
   readonly startMsMax: number
   readonly recordsAcknowledged: number
   readonly recordsSeenByGroup: number
+  readonly membersReplaced: number
   readonly batchesSentAgain: number
   readonly duplicatesWithoutOffset: number
   readonly libraryRecordsAcknowledged: number
@@ -188,6 +190,7 @@ class KillRun {
       startMsMax: Math.round(sorted.at(-1) ?? 0),
       recordsAcknowledged: this.#ledger.acknowledgedRecords,
       recordsSeenByGroup: this.#ledger.seenRecords,
+      membersReplaced: sum(this.#members.map((member) => member.replaced)),
       batchesSentAgain: sum(this.#producers.map((producer) => producer.resent)),
       duplicatesWithoutOffset: sum(this.#producers.map((producer) => producer.withoutOffset)),
       libraryRecordsAcknowledged: this.#library.acknowledged,
@@ -224,14 +227,35 @@ class KillRun {
     })
   }
 
-  /** The group has to get over every kill in the end: no record stays unread. */
+  /** The group has to get over every kill in the end, and to leave no record unread. */
   async #catchUp(): Promise<void> {
-    const behind = (): string[] =>
-      Array.from({ length: PARTITIONS }, (_, partition) => partition)
-        .filter((partition) => this.#ledger.seenEnd(partition) < this.#ledger.acknowledgedEnd(partition))
-        .map((partition) => `partition ${partition} at ${this.#ledger.seenEnd(partition)}`)
-    const caughtUp = eventually('the group catches up', () => behind().length === 0, CATCH_UP_MS)
-    await caughtUp.catch(() => this.#ledger.violate(`the group did not catch up: ${behind().join(', ')}`))
+    const partitions = [...Array(PARTITIONS).keys()]
+    const behind = (): number[] =>
+      partitions.filter((partition) => this.#ledger.seenEnd(partition) < this.#ledger.acknowledgedEnd(partition))
+    for (let seen = -1; behind().length > 0; ) {
+      if (this.#ledger.seenRecords === seen) {
+        const places = behind().map((partition) => `partition ${partition} at ${this.#ledger.seenEnd(partition)}`)
+        this.#ledger.violate(`the group does not go on: ${places.join(', ')}; ${await this.#groupState()}`)
+        return
+      }
+      seen = this.#ledger.seenRecords
+      await eventually('progress', () => this.#ledger.seenRecords > seen || behind().length === 0, STALL_MS).catch(
+        () => {}
+      )
+    }
+  }
+
+  async #groupState(): Promise<string> {
+    let state = ''
+    await this.#connected(async (connection) => {
+      const response = await connection.send(apis.describeGroups, 5, {
+        groups: [GROUP],
+        includeAuthorizedOperations: false
+      })
+      const [group] = response.groups
+      state = `the broker says ${group?.groupState} with ${group?.members.length} members`
+    })
+    return `${state}, the members last crashed for ${this.#members.map((member) => member.lastCrash).join(' and ')}`
   }
 
   async #compare(): Promise<void> {

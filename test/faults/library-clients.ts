@@ -6,6 +6,8 @@ import { type Ledger, valueFor } from './ledger.ts'
 
 const { logLevel, Partitioners } = kafkajs
 
+const RESTART_MS = 500
+
 export interface LibraryParts {
   readonly name: string
   readonly address: { readonly host: string; readonly port: number }
@@ -74,6 +76,11 @@ export class GroupConsumer {
   readonly #parts: LibraryParts
   readonly #committed: Map<number, number>
   #consumer: Consumer | undefined
+  #stopped = false
+  /** What the library last gave up for, for messages. */
+  lastCrash = 'none'
+  /** Times that it gave up for good and a new consumer took its place, as a supervisor would do. */
+  replaced = 0
 
   /** `committed`, by partition, is shared by the members of a group: the highest acknowledged commit. */
   constructor(parts: LibraryParts, group: string, committed: Map<number, number>) {
@@ -91,6 +98,10 @@ export class GroupConsumer {
         for (const { partition, offset } of partitions) this.#acknowledged(Number(partition), Number(offset))
       }
     })
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      this.lastCrash = `${payload.error.name}: ${payload.error.message}`
+      if (!payload.restart) void this.#replace()
+    })
     this.#consumer = consumer
     await consumer.connect()
     await consumer.subscribe({ topic, fromBeginning: true })
@@ -103,7 +114,21 @@ export class GroupConsumer {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true
     await this.#consumer?.disconnect()
+  }
+
+  async #replace(): Promise<void> {
+    await this.#consumer?.disconnect().catch(() => {})
+    this.replaced++
+    while (!this.#stopped) {
+      await pause(RESTART_MS)
+      const started = await this.start().then(
+        () => true,
+        () => false
+      )
+      if (started) return
+    }
   }
 
   #acknowledged(partition: number, offset: number): void {

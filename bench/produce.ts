@@ -33,6 +33,8 @@ const rounds = Number(values.rounds)
 /** Three rounds and their beginnings have to fit into the cache of the broker that does not upload. */
 const ROUND_BYTES_MAX = 768 * 1024 * 1024
 const WARM_UP_MS = 300
+/** Folders that this run still has to remove. */
+const folders = new Set<string>()
 
 /** Everything stays in the cache and in the WAL: what the second write costs is the difference to the defaults. */
 const NO_UPLOADS = [
@@ -59,6 +61,7 @@ function profile(name: string): string[] {
 
 async function measure(workload: Workload): Promise<Result[]> {
   const folder = mkdtempSync(join(values['data-dir'], 'longhaul-bench-produce-'))
+  folders.add(folder)
   const started: Contender[] = []
   try {
     const contenders = []
@@ -71,28 +74,39 @@ async function measure(workload: Workload): Promise<Result[]> {
     }
     for (let round = 0; round < rounds; round++) {
       for (const { system, contender, rounds: measured } of contenders) {
-        const order = { port: contender.port, serverPid: contender.pid, workload }
-        const result = await load({ ...order, warmUpMs: WARM_UP_MS, seconds, bytesMax: ROUND_BYTES_MAX })
+        const result = await measureOnce(contender, workload)
         measured.push(result)
-        await contender.settle()
-        const megabytes = (result.bytes / 1e6 / result.seconds).toFixed(1)
-        const rate = (result.requests / result.seconds).toFixed(0)
-        process.stderr.write(`${workload.name}, ${system}: ${megabytes} MB/s, ${rate} requests/s\n`)
+        tell(`${workload.name}, ${system}`, result)
       }
     }
     return contenders.map(({ system, rounds: measured }) => ({ workload, system, rounds: measured }))
   } finally {
     await Promise.all(started.map((contender) => contender.stop()))
     rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+    folders.delete(folder)
   }
+}
+
+async function measureOnce(contender: Contender, workload: Workload): Promise<Measurement> {
+  const order = { port: contender.port, serverPid: contender.pid, workload }
+  const result = await load({ ...order, warmUpMs: WARM_UP_MS, seconds, bytesMax: ROUND_BYTES_MAX })
+  await contender.settle()
+  return result
+}
+
+function tell(what: string, { bytes, requests, seconds: took }: Measurement): void {
+  const megabytes = (bytes / 1e6 / took).toFixed(1)
+  process.stderr.write(`${what}: ${megabytes} MB/s, ${(requests / took).toFixed(0)} requests/s\n`)
 }
 
 function load1(): number {
   return Number((loadavg()[0] ?? Number.NaN).toFixed(2))
 }
 
-process.once('exit', killAll)
-// Throws away what is under way: the folders of a run that was interrupted are removed all the same.
+process.once('exit', () => {
+  killAll()
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+})
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 
 const machine = { processors: cpus().length, model: cpus()[0]?.model, node: process.version, loadBefore: load1() }

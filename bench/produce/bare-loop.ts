@@ -42,7 +42,7 @@ function serve(order: BareLoopOrder): void {
   const disk = new Disk(order)
   const server = createServer({ noDelay: true }, (socket) => {
     let current: Received | undefined
-    let rest = EMPTY
+    let rest: Buffer = EMPTY
     socket.on('error', () => socket.destroy())
     socket.on('data', (chunk: Buffer) => {
       const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])

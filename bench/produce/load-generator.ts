@@ -52,7 +52,7 @@ class Lane {
   readonly #answered: (latencyMs: number) => boolean
   #sent = 0
   #received = 0
-  #rest = EMPTY
+  #rest: Buffer = EMPTY
 
   /** `answered` tells whether to go on. */
   constructor(socket: Socket, frames: readonly Buffer[], answered: (latencyMs: number) => boolean) {

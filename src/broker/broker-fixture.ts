@@ -34,7 +34,7 @@ import { PartitionGroupLogs } from './partition-group-logs.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Topics } from './topics.ts'
 
-export const NODE_ID = 1
+const NODE_ID = 1
 /** Real time after which a call that does not end is given up; only thread-pool work (compression) takes any. */
 const PATIENCE_MS = 20_000
 

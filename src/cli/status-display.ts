@@ -70,7 +70,7 @@ function plainWriter(terminal: Terminal): Draw {
   return (status, before) => terminal.stream.write(`${statusLine(status, before)}\n`)
 }
 
-export function statusLines(status: NodeStatus, before: NodeStatus | undefined): string[] {
+function statusLines(status: NodeStatus, before: NodeStatus | undefined): string[] {
   const perSecond = rates(status, before)
   return [
     `up ${duration(status.uptimeMs)}   Kafka ${status.kafkaAddress}   MQTT ${status.mqttAddress}   HTTP ${status.httpAddress}`,
@@ -84,7 +84,7 @@ export function statusLines(status: NodeStatus, before: NodeStatus | undefined):
   ]
 }
 
-export function statusLine(status: NodeStatus, before: NodeStatus | undefined): string {
+function statusLine(status: NodeStatus, before: NodeStatus | undefined): string {
   const perSecond = rates(status, before)
   return [
     `up ${duration(status.uptimeMs)}`,

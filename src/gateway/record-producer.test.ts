@@ -1,4 +1,4 @@
-/** Against a real Kafka or our own broker: give its address in KAFKA_BOOTSTRAP. */
+/** Against a real Kafka or our own broker: give its address in LONGHAUL_TEST_BOOTSTRAP. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Consumer } from '@platformatic/kafka'
@@ -7,8 +7,8 @@ import { silentLog } from '../runtime/log.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { createRecordProducer } from './record-producer.ts'
 
-const bootstrap = process.env.KAFKA_BOOTSTRAP
-const skip = bootstrap === undefined ? 'KAFKA_BOOTSTRAP is not set' : false
+const bootstrap = process.env.LONGHAUL_TEST_BOOTSTRAP
+const skip = bootstrap === undefined ? 'LONGHAUL_TEST_BOOTSTRAP is not set' : false
 
 async function countStored(topic: string): Promise<bigint> {
   const client = new Consumer({ clientId: 't', groupId: 't', bootstrapBrokers: [bootstrap ?? ''] })

@@ -13,7 +13,7 @@ import { allocate } from './sequences.ts'
  * `objects/<2 hex digits>/<id>`. Stores spread load by key prefix, so that neighbouring ids must not share one: the
  * digits are the top byte of the id times 2^32 divided by the golden ratio (Fibonacci hashing).
  */
-export function objectKey(id: number): string {
+function objectKey(id: number): string {
   const spread = Math.imul(id, 0x9e3779b1) >>> 24
   return `objects/${spread.toString(16).padStart(2, '0')}/${String(id).padStart(16, '0')}`
 }

@@ -47,7 +47,7 @@ function section(name: string, setting: Setting): string {
 }
 
 /** As it could be typed. */
-export function defaultText(setting: Setting): string {
+function defaultText(setting: Setting): string {
   switch (setting.kind) {
     case 'location':
       return `\`${setting.scheme}:///<dataDir>/${setting.defaultBelowDataDir}\``

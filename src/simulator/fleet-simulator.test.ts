@@ -17,8 +17,8 @@ import { FleetVerification, type VerificationResult } from './fleet-verification
 import { replayFiles } from './replay.ts'
 import { simulate } from './simulate.ts'
 
-const bootstrap = process.env.KAFKA_BOOTSTRAP
-const skip = bootstrap === undefined ? 'KAFKA_BOOTSTRAP is not set' : false
+const bootstrap = process.env.LONGHAUL_TEST_BOOTSTRAP
+const skip = bootstrap === undefined ? 'LONGHAUL_TEST_BOOTSTRAP is not set' : false
 
 function fleetFor({ gateway, registry }: TestGateway, settings: Partial<FleetSettings>): FleetSimulator {
   const address = { host: '127.0.0.1', mqttPort: gateway.mqttPort, httpPort: gateway.httpPort }
@@ -115,7 +115,7 @@ test('a second fleet of the same name takes over with new tokens', () =>
     assert.equal((await parts.registry.list()).filter(({ id }) => id.startsWith('sim-')).length, 2)
   }))
 
-/** A gateway over the Kafka of KAFKA_BOOTSTRAP, on topics of its own. */
+/** A gateway over the Kafka of LONGHAUL_TEST_BOOTSTRAP, on topics of its own. */
 async function withKafka(
   work: (parts: {
     registry: MemoryDeviceRegistry

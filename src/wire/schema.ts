@@ -103,6 +103,7 @@ const number = (method: ScalarName, bytes: number) => field<number>({ kind: 'sca
 export const bool = field<boolean>({ kind: 'scalar', method: 'bool', bytes: 1 }, false)
 export const int8 = number('int8', 1)
 export const int16 = number('int16', 2)
+/** @public for messages to come */
 export const uint16 = number('uint16', 2)
 export const int32 = number('int32', 4)
 /** A safe integer; anything beyond is a fault. For offsets, ids and epochs that a broker hands out. */
@@ -112,6 +113,7 @@ export const int64 = number('int64', 8)
  * integers it reads as the nearest of them, and `Number.MAX_SAFE_INTEGER` is written as Long.MAX_VALUE.
  */
 export const int64Saturated = number('int64Saturated', 8)
+/** @public for messages to come */
 export const float64 = number('float64', 8)
 export const uuid = field<string>({ kind: 'scalar', method: 'uuid', bytes: 16 }, ZERO_UUID)
 export const string = field<string>({ kind: 'sized', method: 'string' }, '')

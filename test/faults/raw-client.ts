@@ -25,7 +25,7 @@ interface Waiting {
 }
 
 /** The peer ended the connection, or it was never there. */
-export class ConnectionLost extends Error {}
+class ConnectionLost extends Error {}
 
 export class RawConnection {
   readonly socket: Socket

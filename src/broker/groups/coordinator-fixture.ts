@@ -20,7 +20,7 @@ export const context = (apiVersion: number): GroupContext => ({
 })
 
 /** Topics of three partitions each, by name; their ids can be changed as deleting and creating them anew would. */
-export class FixtureTopics implements TopicDirectory {
+class FixtureTopics implements TopicDirectory {
   readonly ids = new Map([
     ['cars', 'carsAAAAAAAAAAAAAAAAAA'],
     ['boats', 'boatsAAAAAAAAAAAAAAAAA']

@@ -112,7 +112,7 @@ export function findMaxTimestamp(header: BatchHeader, records: Buffer): Timestam
 }
 
 /** Walks the records of one batch. Moving on reads a few bytes a record; only `read` decodes one. */
-export class RecordCursor {
+class RecordCursor {
   /** Of the record that `next` moved to. */
   offset = -1
   timestamp = -1

@@ -47,6 +47,8 @@ function terminal(stream: WriteStream): Terminal {
 }
 
 endOnBugs()
+// Timers of the clock keep no process alive, and a command that waits for a broker to come back has nothing else.
+const alive = setInterval(() => {}, 60_000)
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 process.exitCode = await runProgram(process.argv.slice(2), version, {
   input: process.stdin,
@@ -59,3 +61,4 @@ process.exitCode = await runProgram(process.argv.slice(2), version, {
   random: systemRandom,
   stop: stopOnSignals()
 })
+clearInterval(alive)

@@ -24,7 +24,7 @@ const npmScriptsMax = 12
 
 /** Adapters: the files that turn an effect into an interface, with the effects they may use. */
 const adapters: Readonly<Record<string, readonly string[]>> = {
-  'src/main.ts': ['node:fs', 'process.env'],
+  'src/main.ts': ['node:fs', 'process.env', 'setInterval'],
   'src/metadata/data-directory-lock.ts': ['node:fs'],
   'src/metadata/sqlite-database.ts': ['node:fs'],
   'src/node/storage.ts': ['node:fs'],

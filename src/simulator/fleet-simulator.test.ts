@@ -1,24 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { gzipSync } from 'node:zlib'
-import { MemoryDeviceRegistry } from '../fleet/memory-device-registry.ts'
-import { startGateway } from '../gateway/gateway.ts'
 import { type TestGateway, withGateway } from '../gateway/gateway-fixture.ts'
-import { createRecordProducer } from '../gateway/record-producer.ts'
 import { Fault } from '../runtime/fault.ts'
 import { silentLog } from '../runtime/log.ts'
 import { seededRandom } from '../runtime/random.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { type FleetSettings, FleetSimulator } from './fleet-simulator.ts'
 import { FleetVerification, type VerificationResult } from './fleet-verification.ts'
-import { replayFiles } from './replay.ts'
-import { simulate } from './simulate.ts'
-
-const bootstrap = process.env.LONGHAUL_TEST_BOOTSTRAP
-const skip = bootstrap === undefined ? 'LONGHAUL_TEST_BOOTSTRAP is not set' : false
 
 function fleetFor({ gateway, registry }: TestGateway, settings: Partial<FleetSettings>): FleetSimulator {
   const address = { host: '127.0.0.1', mqttPort: gateway.mqttPort, httpPort: gateway.httpPort }
@@ -114,74 +102,3 @@ test('a second fleet of the same name takes over with new tokens', () =>
     }
     assert.equal((await parts.registry.list()).filter(({ id }) => id.startsWith('sim-')).length, 2)
   }))
-
-/** A gateway over the Kafka of LONGHAUL_TEST_BOOTSTRAP, on topics of its own. */
-async function withKafka(
-  work: (parts: {
-    registry: MemoryDeviceRegistry
-    gateway: { host: string; mqttPort: number; httpPort: number }
-    topics: { telemetryTopic: string; deadLetterTopic: string }
-  }) => Promise<void>
-): Promise<void> {
-  const telemetryTopic = `simulator-test-${Date.now()}`
-  const topics = { telemetryTopic, deadLetterTopic: `${telemetryTopic}.dead-letter` }
-  const registry = new MemoryDeviceRegistry(systemClock, seededRandom(1))
-  const common = { clock: systemClock, log: silentLog }
-  const sink = await createRecordProducer({
-    ...common,
-    bootstrap: [bootstrap ?? ''],
-    topics: Object.values(topics).map((name) => ({ name, partitions: 3 }))
-  })
-  const options = { ...common, mqttPort: 0, httpPort: 0, registry, sink, random: seededRandom(2), settings: topics }
-  const { mqttPort, httpPort, close } = await startGateway(options)
-  try {
-    await work({ registry, gateway: { host: '127.0.0.1', mqttPort, httpPort }, topics })
-  } finally {
-    await close()
-    await sink.close()
-  }
-}
-
-test('a simulation proves by reading Kafka that nothing is missing', { skip }, () =>
-  withKafka(async ({ registry, gateway, topics }) => {
-    const result = await simulate({
-      ...topics,
-      registry,
-      gateway,
-      bootstrap: [bootstrap ?? ''],
-      clock: systemClock,
-      log: silentLog,
-      settings: { devices: 6, recordsMax: 3000, recordsPerSecond: 300, dropShare: 0.05, malformedShare: 0.02 }
-    })
-    assert.deepEqual(result.violations, [])
-    assert.ok(result.ok)
-    assert.equal(result.delivered + result.deadLettered, 3000)
-  })
-)
-
-test('recordings arrive complete, in order and with their times; absent ones are named', { skip }, async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'longhaul-replay-'))
-  try {
-    const openxc = join(folder, 'a.jsonl')
-    const nmea = join(folder, 'b.csv.gz')
-    await writeFile(
-      openxc,
-      '{"name":"speed","value":1.10,"timestamp":1364323939.012250}\n{"name":"s","value":0,"timestamp":1364323939.0}\n'
-    )
-    await writeFile(nmea, gzipSync('2014-08-15T19:00:00.042Z,3,129029,160,255,2,87,a9\n'))
-    await withKafka(async ({ registry, gateway, topics }) => {
-      const recordings = [
-        { path: openxc, format: 'openxc' },
-        { path: nmea, format: 'nmea2000' },
-        { path: join(folder, 'none'), format: 'openxc' }
-      ] as const
-      const common = { ...topics, registry, gateway, clock: systemClock, bootstrap: [bootstrap ?? ''] }
-      const result = await replayFiles({ ...common, recordings, transports: ['mqtt3', 'mqtt5', 'http'] })
-      assert.deepEqual(result.verification.violations, [])
-      assert.deepEqual([result.verification.delivered, result.verification.ok], [9, true])
-      assert.deepEqual(result.absent, [join(folder, 'none')])
-    })
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-})

@@ -13,8 +13,8 @@
  */
 import { crc32c } from '@node-rs/crc32'
 import { Fault } from '../../runtime/fault.ts'
+import { readInt64, writeInt64 } from '../../runtime/int64.ts'
 import type { Entry } from '../entry.ts'
-import { readInt64, writeInt64 } from '../wal/int64.ts'
 
 const MAGIC = 0x4c484201
 const BLOCK_HEADER_BYTES = 24

@@ -11,7 +11,7 @@
  */
 import { crc32c } from '@node-rs/crc32'
 import { Fault } from '../../runtime/fault.ts'
-import { readInt64, writeInt64 } from '../wal/int64.ts'
+import { readInt64, writeInt64 } from '../../runtime/int64.ts'
 
 const MAGIC = 0x4c484f01
 export const FOOTER_BYTES = 20

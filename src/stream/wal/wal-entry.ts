@@ -19,7 +19,7 @@
  * Pure: no I/O in here.
  */
 import { crc32c } from '@node-rs/crc32'
-import { readInt64, writeInt64 } from './int64.ts'
+import { readInt64, writeInt64 } from '../../runtime/int64.ts'
 import type { WalPosition, WalRecord } from './wal.ts'
 
 export const ENTRY_HEADER_BYTES = 76

@@ -10,7 +10,7 @@
  * one never harms another. Pure: no I/O in here.
  */
 import { crc32c } from '@node-rs/crc32'
-import { readInt64, writeInt64 } from './int64.ts'
+import { readInt64, writeInt64 } from '../../runtime/int64.ts'
 import type { WalPosition } from './wal.ts'
 
 /** Where entries begin: after the first page. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isFault } from '../../runtime/fault.ts'
+import { readInt64, writeInt64 } from '../../runtime/int64.ts'
 import {
   compressionCodec,
   computeBatchCrc,
@@ -17,10 +18,8 @@ import {
   parseBatchHeader,
   patchBatchHeader,
   patchLogAppendTime,
-  readInt64,
   timestampType,
-  writeBatchHeader,
-  writeInt64
+  writeBatchHeader
 } from './batch-header.ts'
 import { COMMIT_MARKER, PLAIN_BATCH, SMALL_BATCHES, STAMPED_BATCH, TRANSACTIONAL_BATCH } from './golden-batches.ts'
 
@@ -145,7 +144,7 @@ test('every safe integer survives as 64 bits', () => {
   const buffer = Buffer.alloc(8)
   fc.assert(
     fc.property(fc.maxSafeInteger(), (value) => {
-      writeInt64(buffer, 0, value)
+      writeInt64(buffer, value, 0)
       assert.equal(buffer.readBigInt64BE(0), BigInt(value))
       assert.equal(readInt64(buffer, 0), value)
     })

@@ -27,6 +27,7 @@
  */
 import { crc32c } from '@node-rs/crc32'
 import { Fault } from '../../runtime/fault.ts'
+import { readInt64, writeInt64 } from '../../runtime/int64.ts'
 
 export const BATCH_HEADER_BYTES = 61
 /** Base offset and batch length: what a batch has beyond its batch length. */
@@ -51,7 +52,6 @@ export const TRANSACTIONAL_BIT = 0x10
 export const CONTROL_BIT = 0x20
 const DELETE_HORIZON_BIT = 0x40
 
-const INT32_RANGE = 0x1_0000_0000
 const SEQUENCE_MAX = 0x7fff_ffff
 
 /**
@@ -108,15 +108,15 @@ export function parseBatchHeader(buffer: Buffer, position: number): BatchHeader 
 
 /** Writes a header and the CRC over it and the records, which must stand behind it already. */
 export function writeBatchHeader(buffer: Buffer, position: number, header: Omit<BatchHeader, 'crc'>): void {
-  writeInt64(buffer, position, header.baseOffset)
+  writeInt64(buffer, header.baseOffset, position)
   buffer.writeInt32BE(header.batchLength, position + BATCH_LENGTH_POSITION)
   buffer.writeInt32BE(header.partitionLeaderEpoch, position + 12)
   buffer.writeInt8(header.magic, position + MAGIC_POSITION)
   buffer.writeInt16BE(header.attributes, position + ATTRIBUTES_POSITION)
   buffer.writeInt32BE(header.lastOffsetDelta, position + 23)
-  writeInt64(buffer, position + 27, header.baseTimestamp)
-  writeInt64(buffer, position + MAX_TIMESTAMP_POSITION, header.maxTimestamp)
-  writeInt64(buffer, position + 43, header.producerId)
+  writeInt64(buffer, header.baseTimestamp, position + 27)
+  writeInt64(buffer, header.maxTimestamp, position + MAX_TIMESTAMP_POSITION)
+  writeInt64(buffer, header.producerId, position + 43)
   buffer.writeInt16BE(header.producerEpoch, position + 51)
   buffer.writeInt32BE(header.baseSequence, position + 53)
   buffer.writeInt32BE(header.recordCount, position + 57)
@@ -125,7 +125,7 @@ export function writeBatchHeader(buffer: Buffer, position: number, header: Omit<
 
 /** Gives the batch at `position` its place in the log. In place; the CRC covers neither field. */
 export function patchBatchHeader(buffer: Buffer, position: number, baseOffset: number, leaderEpoch: number): void {
-  writeInt64(buffer, position, baseOffset)
+  writeInt64(buffer, baseOffset, position)
   buffer.writeInt32BE(leaderEpoch, position + 12)
 }
 
@@ -137,7 +137,7 @@ export function patchLogAppendTime(buffer: Buffer, position: number, timestamp: 
   const sizeInBytes = buffer.readInt32BE(position + BATCH_LENGTH_POSITION) + BATCH_LENGTH_OVERHEAD
   const attributes = buffer.readInt16BE(position + ATTRIBUTES_POSITION)
   buffer.writeInt16BE(attributes | LOG_APPEND_TIME_BIT, position + ATTRIBUTES_POSITION)
-  writeInt64(buffer, position + MAX_TIMESTAMP_POSITION, timestamp)
+  writeInt64(buffer, timestamp, position + MAX_TIMESTAMP_POSITION)
   buffer.writeUInt32BE(computeBatchCrc(buffer, position, sizeInBytes), position + CRC_POSITION)
 }
 
@@ -198,15 +198,4 @@ export function incrementSequence(sequence: number, increment: number): number {
 
 export function decrementSequence(sequence: number, decrement: number): number {
   return decrement > sequence ? SEQUENCE_MAX - (decrement - sequence) + 1 : sequence - decrement
-}
-
-/** `readBigInt64BE` would allocate for every field of every batch. */
-export function readInt64(buffer: Buffer, position: number): number {
-  return buffer.readInt32BE(position) * INT32_RANGE + buffer.readUInt32BE(position + 4)
-}
-
-export function writeInt64(buffer: Buffer, position: number, value: number): void {
-  const high = Math.floor(value / INT32_RANGE)
-  buffer.writeInt32BE(high, position)
-  buffer.writeUInt32BE(value - high * INT32_RANGE, position + 4)
 }

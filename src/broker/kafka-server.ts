@@ -38,6 +38,8 @@ export class KafkaServer {
       this.#server.once('error', fail)
       this.#server.listen(port, host, () => {
         this.#server.removeListener('error', fail)
+        // A connection that cannot be accepted, for want of file descriptors say, is no reason to end the others.
+        this.#server.on('error', (error) => this.#parts.log.warn({ error }, 'a connection was not accepted'))
         resolve()
       })
     })

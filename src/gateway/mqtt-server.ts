@@ -36,7 +36,8 @@ export class MqttServer {
   /** Returns the port. Fault `invalid` when it cannot be listened on. */
   listen(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', (cause) => {
+      // Stays: later it hears of connections that could not be accepted, which is no reason to end the others.
+      this.#server.on('error', (cause) => {
         reject(new Fault('invalid', `cannot listen for MQTT on ${host}:${port}: ${cause.message}`, { cause }))
       })
       this.#server.listen(port, host, () => {

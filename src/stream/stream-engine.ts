@@ -190,7 +190,10 @@ export class StreamEngine {
   async #saveTrim(stream: Stream, offset: number): Promise<void> {
     const log = this.#cache.get(stream.id)
     // The metadata trims only what it knows: what is about to be trimmed must be committed first.
-    if (log !== undefined && offset > log.committedOffset) await this.#uploader.flush()
+    if (log !== undefined && offset > log.committedOffset) {
+      await this.#uploader.flush()
+      if (offset > log.committedOffset) throw new Fault('closed', 'the storage engine is being closed')
+    }
     await this.#parts.metadata.trimStream(stream.id, stream.epoch, offset)
   }
 

@@ -37,7 +37,10 @@ const WARM_UP_MS = 300
 /** Folders that this run still has to remove. */
 const folders = new Set<string>()
 
-/** Everything stays in the cache and in the WAL: what the second write costs is the difference to the defaults. */
+/**
+ * Everything stays in the cache and in the WAL. That leaves out the upload, but a log that is never trimmed cannot write
+ * its files again either: it fills each new one with zeros before, which is a second write too.
+ */
 const NO_UPLOADS = [
   ['--upload-bytes', '1GiB'],
   ['--log-cache-bytes', '6GiB'],

@@ -49,7 +49,7 @@ export function markdownTable(results: readonly Result[]): string {
     return [
       result.workload.name,
       result.system,
-      row.megabytesPerSecond.toFixed(row.megabytesPerSecond < 10 ? 1 : 0),
+      row.megabytesPerSecond.toFixed(row.megabytesPerSecond < 10 ? 2 : 0),
       row.requestsPerSecond.toFixed(0),
       row.cpuPerGigabyte.toFixed(2),
       row.cpuMicrosPerRequest.toFixed(0),

@@ -102,6 +102,7 @@ test('refusals are typed', () =>
         [post({ ...parts, token: 'lhd_x' }, '1'), 401, 'unauthenticated'],
         [post(parts, '1', { authorization: 'Basic eA==' }), 401, 'unauthenticated'],
         [post(parts, '1', { 'content-type': 'text/plain' }), 415, 'unsupported-media-type'],
+        [post(parts, '1', { 'content-encoding': 'gzip' }), 415, 'unsupported-media-type'],
         [post(parts, 'x'.repeat(1001)), 413, 'too-large'],
         [post(parts, `1\n${'x'.repeat(1001)}`, ndjson), 413, 'too-large'],
         [post(parts, 'x\n'.repeat(11), ndjson), 413, 'too-large'],
@@ -116,6 +117,16 @@ test('refusals are typed', () =>
     },
     { packetBytesMax: 1000, batchBytesMax: 5000, batchRecordsMax: 10 }
   ))
+
+test('a body of very many short lines is refused without being taken apart', () =>
+  withGateway(async (parts) => {
+    const before = process.resourceUsage().maxRSS
+    const answer = await post(parts, Buffer.alloc(8 * 1024 * 1024, 'x\n'), ndjson)
+    assert.deepEqual([answer.status, answer.body.error?.code], [413, 'too-large'])
+    // Views of all four million lines took 700 MB and six seconds.
+    const grownMb = (process.resourceUsage().maxRSS - before) / 1024
+    assert.ok(grownMb < 250, `${grownMb} MB`)
+  }))
 
 test('an overloaded gateway says when to come back', () =>
   withGateway(

@@ -73,7 +73,7 @@ export class HttpServer {
       return reply.send({ status: 'ok' })
     })
     // The device is known before its body is read.
-    const onRequest = (request: FastifyRequest, reply: FastifyReply) => this.#authenticate(request, reply)
+    const onRequest = (request: FastifyRequest, reply: FastifyReply) => this.#admit(request, reply)
     app.post(path, { onRequest }, (request, reply) => this.#telemetry(request, reply))
   }
 
@@ -107,12 +107,18 @@ export class HttpServer {
     })
   }
 
-  async #authenticate(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+  async #admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
     const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
     const device = token === undefined ? undefined : await this.#options.registry.authenticate(token)
     if (device === undefined) {
       const message = 'send "Authorization: Bearer <token of a registered device>"'
       return refuse(reply.header('www-authenticate', 'Bearer'), { code: 'unauthenticated', message })
+    }
+    const encoding = request.headers['content-encoding'] ?? 'identity'
+    if (encoding.toLowerCase() !== 'identity') {
+      // Taken as it is, it would become a dead letter, and the device would believe that it was understood.
+      const message = 'bodies are read as they are: send without Content-Encoding'
+      return refuse(reply, { code: 'unsupported-media-type', message })
     }
     this.#devices.set(request, device)
     return undefined
@@ -137,8 +143,8 @@ export class HttpServer {
 
   async #batch(flow: Flow, body: Buffer, reply: FastifyReply): Promise<FastifyReply> {
     const { batchRecordsMax, recordBytesMax } = this.#options.settings
-    const lines = splitLines(body)
-    if (lines.length > batchRecordsMax || lines.some((line) => line.text.length > recordBytesMax)) {
+    const lines = splitLines(body, batchRecordsMax)
+    if (lines === undefined || lines.some((line) => line.text.length > recordBytesMax)) {
       const message = `a batch may have ${batchRecordsMax} records of at most ${recordBytesMax} bytes each`
       return refuse(reply, { code: 'too-large', message })
     }
@@ -194,15 +200,21 @@ function transportRefusal(error: FastifyError): Refusal | undefined {
 const newline = 0x0a
 const carriageReturn = 0x0d
 
-/** Lines that hold anything, with their number. */
-function splitLines(body: Buffer): { line: number; text: Buffer }[] {
+/**
+ * Lines that hold anything, with their number; undefined when there are more than `linesMax`. It stops there: eight
+ * million bytes of short lines would be hundreds of megabytes of views.
+ */
+function splitLines(body: Buffer, linesMax: number): { line: number; text: Buffer }[] | undefined {
   const lines: { line: number; text: Buffer }[] = []
   let start = 0
   for (let line = 1; start < body.length; line++) {
     const found = body.indexOf(newline, start)
     const next = found < 0 ? body.length : found
     const end = next > start && body[next - 1] === carriageReturn ? next - 1 : next
-    if (end > start) lines.push({ line, text: body.subarray(start, end) })
+    if (end > start) {
+      if (lines.length === linesMax) return undefined
+      lines.push({ line, text: body.subarray(start, end) })
+    }
     start = next + 1
   }
   return lines

@@ -29,8 +29,6 @@ interface Meaning {
 const refusals = {
   /** No token, or one that nobody has. */
   unauthenticated: { http: 401, connack3: 4, connack5: 0x86, disconnect5: 0x87 },
-  /** A known device asks for what is not its own. */
-  forbidden: { http: 403, connack3: 5, connack5: 0x87, disconnect5: 0x87 },
   /** More bytes than the transport takes in one piece. */
   'too-large': { http: 413, connack3: 5, connack5: 0x95, disconnect5: 0x95 },
   /** The gateway has as much under way as it may hold. */

@@ -121,8 +121,16 @@ export class SendLane {
     return batch
   }
 
-  /** Never rejects: every record of the batch learns its fate. */
-  async #deliver(partition: number, batch: readonly Pending[], name: string): Promise<void> {
+  /**
+   * Never rejects: every record of the batch learns its fate. `behind`: what was taken together with the batch and comes
+   * after it. Resolves with false when both were given up.
+   */
+  async #deliver(
+    partition: number,
+    batch: readonly Pending[],
+    name: string,
+    behind: readonly Pending[] = []
+  ): Promise<boolean> {
     const records = batch.map((pending) => pending.record)
     const deadline = batch[0]?.deadline ?? 0
     let cause: unknown
@@ -132,44 +140,47 @@ export class SendLane {
         await this.#sender.send(partition, records)
         this.#batches++
         for (const pending of batch) pending.resolve()
-        return
+        return true
       } catch (error) {
         cause = error
       }
       const failure = this.#sender.failureOf(cause)
-      if (failure === 'permanent') return await this.#isolate(partition, batch, name, cause)
+      if (failure === 'permanent') return await this.#isolate(partition, batch, name, behind, cause)
       if (failure === 'renew') await this.#renew()
       await sleep(this.#clock, this.#settings.retryDelayMs)
     }
-    const fault = new Fault(
-      'unavailable',
-      `the broker did not acknowledge within ${this.#settings.deliveryTimeoutMs} ms`,
-      {
-        cause
-      }
-    )
-    for (const pending of batch) pending.reject(fault)
-    this.#giveUpWaiting(name, fault)
+    const message = `the broker did not acknowledge within ${this.#settings.deliveryTimeoutMs} ms`
+    const fault = new Fault('unavailable', message, { cause })
+    // All at once, before anything is awaited: nobody may queue up behind a record that is about to be given up.
+    for (const pending of [...batch, ...behind, ...this.#takeWaiting(name)]) pending.reject(fault)
     // The broker may have taken the batch: another batch in the same session would pass for its repetition and vanish.
     await this.#renew()
+    return false
   }
 
   /** One bad record must not fail its neighbours: sends halves until it stands alone. */
-  async #isolate(partition: number, batch: readonly Pending[], name: string, cause: unknown): Promise<void> {
+  async #isolate(
+    partition: number,
+    batch: readonly Pending[],
+    name: string,
+    behind: readonly Pending[],
+    cause: unknown
+  ): Promise<boolean> {
     if (batch.length === 1) {
       const message = 'the broker refused the record for good'
       for (const pending of batch) pending.reject(new Fault('invalid', message, { cause }))
-      return
+      return true
     }
     const middle = Math.ceil(batch.length / 2)
-    await this.#deliver(partition, batch.slice(0, middle), name)
-    await this.#deliver(partition, batch.slice(middle), name)
+    const [first, second] = [batch.slice(0, middle), batch.slice(middle)]
+    if (!(await this.#deliver(partition, first, name, [...second, ...behind]))) return false
+    return await this.#deliver(partition, second, name, behind)
   }
 
-  #giveUpWaiting(name: string, fault: Fault): void {
+  #takeWaiting(name: string): readonly Pending[] {
     const waiting = this.#queues.get(name)?.pending ?? []
     this.#queues.delete(name)
-    for (const pending of waiting) pending.reject(fault)
+    return waiting
   }
 
   async #renew(): Promise<void> {

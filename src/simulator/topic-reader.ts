@@ -32,6 +32,9 @@ interface Batch {
 }
 
 const latestTimestamp = -1n
+/** How long a question waits for brokers that are being started again: a run of hours must not end for it unproven. */
+const restartMs = 20_000
+const retryDelayMs = 200
 const partitionBytesMax = 4 * 1024 * 1024
 /** Fetches of half a second without progress before a partition counts as unreadable. */
 const emptyFetchesMax = 20
@@ -50,8 +53,8 @@ export class TopicReader {
       clientId: groupId,
       groupId,
       bootstrapBrokers: [...bootstrap],
-      retries: 5,
-      retryDelay: 200
+      retries: restartMs / retryDelayMs,
+      retryDelay: retryDelayMs
     })
   }
 

@@ -10,12 +10,17 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { SqlDeviceRegistry } from '../../src/fleet/sql-device-registry.ts'
+import { createRecordProducer } from '../../src/gateway/record-producer.ts'
+import type { RecordSink } from '../../src/gateway/record-sink.ts'
 import { openDatabase } from '../../src/metadata/sqlite-database.ts'
 import type { NodeStatus } from '../../src/node/node-status.ts'
+import { silentLog } from '../../src/runtime/log.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { systemRandom } from '../../src/runtime/system-random.ts'
 import { replayFiles } from '../../src/simulator/replay.ts'
+import { TopicReader } from '../../src/simulator/topic-reader.ts'
 import { PeerProcess } from './peer-process.ts'
+import { pause, unique } from './waiting.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const RECORDINGS = fileURLToPath(new URL('../../../../shared/data', import.meta.url))
@@ -50,6 +55,19 @@ function startedEvent(output: string): NodeStatus | undefined {
   return line === undefined || rest === undefined ? undefined : (JSON.parse(line) as NodeStatus)
 }
 
+/** Waits until the node told devices of so many more records: a kill before that would interrupt nothing. */
+async function untilAcknowledged(node: RunningNode, more: number): Promise<void> {
+  const before = lastStatus(node).recordsAcknowledged ?? 0
+  await node.process.until(`${more} more acknowledged records`, 30_000, () => {
+    return (lastStatus(node).recordsAcknowledged ?? 0) >= before + more ? true : undefined
+  })
+}
+
+function lastStatus(node: RunningNode): Partial<NodeStatus> {
+  const line = node.process.stdout.split('\n').at(-2) ?? ''
+  return line === '' ? {} : JSON.parse(line)
+}
+
 function longhaul(...args: string[]): PeerProcess {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('LONGHAUL_')))
   return new PeerProcess(process.execPath, [MAIN, ...args], { env })
@@ -70,7 +88,9 @@ interface Simulation {
   readonly delivered: number
   readonly deadLettered: number
   readonly missing: number
+  readonly duplicates: number
   readonly violations: readonly string[]
+  readonly stats: { readonly reconnects: number }
 }
 
 function expectComplete(output: string, records: number): Simulation {
@@ -129,14 +149,94 @@ describe('a node as the fleet sees it', () => {
     assert.ok(result.deadLettered > 0, 'some payloads are malformed')
   })
 
-  it('loses no acknowledged record when it is killed and started again while the fleet sends', TEST, async () => {
-    const simulation = simulate(dataDir, node.ports, '--records', '3000', '--rate', '40', '--seed', '6')
-    for (let kill = 0; kill < 2; kill++) {
-      await new Promise((resolve) => setTimeout(resolve, 1_500))
-      await node.process.kill()
-      node = await startNode(dataDir, node.ports)
+  it(
+    'loses no acknowledged record when it is killed and started again while the fleet sends',
+    TEST,
+    async (context) => {
+      const simulation = simulate(dataDir, node.ports, '--records', '5000', '--rate', '40', '--seed', '6')
+      const devices = 12
+      for (let kill = 0; kill < 2; kill++) {
+        await untilAcknowledged(node, 200)
+        await node.process.kill()
+        node = await startNode(dataDir, node.ports)
+      }
+      assert.equal(await simulation.ended, 0, simulation.stderr)
+      const { duplicates, stats } = expectComplete(simulation.stdout, 5_000)
+      context.diagnostic(`${duplicates} duplicates, ${stats.reconnects} reconnects`)
+      assert.ok(stats.reconnects >= devices, 'the kill hit every device')
     }
-    assert.equal(await simulation.ended, 0, simulation.stderr)
-    expectComplete(simulation.stdout, 3_000)
-  })
+  )
+
+  it(
+    'stores what its own producer sends once and in order per device, and loses nothing of it to a kill',
+    TEST,
+    async (context) => {
+      const topic = unique('producer')
+      const bootstrap = [`127.0.0.1:${node.ports.kafka}`]
+      const common = { bootstrap, clock: systemClock, log: silentLog }
+      const producer = await createRecordProducer({ ...common, topics: [{ name: topic, partitions: 3 }] })
+      try {
+        await produceRounds(producer, topic, 0, 5)
+        const calm = await readByDevice(bootstrap, topic)
+        assert.equal(calm.duplicates, 0)
+        expectRounds(calm.firstCopies, 5)
+        const sending = produceRounds(producer, topic, 5, 40)
+        let over = false
+        sending.then(() => {
+          over = true
+        })
+        await pause(50)
+        assert.equal(over, false, 'the kill interrupts something')
+        await node.process.kill()
+        node = await startNode(dataDir, node.ports)
+        await sending
+        const { firstCopies, duplicates } = await readByDevice(bootstrap, topic)
+        context.diagnostic(`${duplicates} duplicates`)
+        expectRounds(firstCopies, 40)
+      } finally {
+        await producer.close()
+      }
+    }
+  )
 })
+
+const PRODUCING_DEVICES = 20
+const ROUND_RECORDS = 50
+
+/** In each round every device has `ROUND_RECORDS` records under way at once; resolves when all are acknowledged. */
+async function produceRounds(producer: RecordSink, topic: string, from: number, to: number): Promise<void> {
+  for (let round = from; round < to; round++) {
+    const sent: Promise<void>[] = []
+    for (let index = 0; index < ROUND_RECORDS; index++) {
+      for (let device = 0; device < PRODUCING_DEVICES; device++) {
+        const value = Buffer.from(String(round * ROUND_RECORDS + index))
+        sent.push(producer.produce({ topic, key: Buffer.from(`device-${device}`), value, headers: [], timestamp: 1 }))
+      }
+    }
+    await Promise.all(sent)
+  }
+}
+
+async function readByDevice(bootstrap: readonly string[], topic: string) {
+  const firstCopies = new Map<string, Set<number>>()
+  let records = 0
+  const reader = new TopicReader(bootstrap, [topic])
+  try {
+    await reader.read(new Map(), ({ key, value }) => {
+      const device = key.toString()
+      const seen = firstCopies.get(device) ?? new Set()
+      firstCopies.set(device, seen.add(Number(value.toString())))
+      records++
+    })
+  } finally {
+    await reader.close()
+  }
+  const distinct = [...firstCopies.values()].reduce((sum, { size }) => sum + size, 0)
+  return { firstCopies, duplicates: records - distinct }
+}
+
+function expectRounds(firstCopies: ReadonlyMap<string, ReadonlySet<number>>, rounds: number): void {
+  const all = Array.from({ length: rounds * ROUND_RECORDS }, (_, value) => value)
+  assert.equal(firstCopies.size, PRODUCING_DEVICES)
+  for (const values of firstCopies.values()) assert.deepEqual([...values], all)
+}

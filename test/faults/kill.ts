@@ -51,7 +51,8 @@ export interface KillReport {
   readonly startMsMax: number
   readonly recordsAcknowledged: number
   readonly recordsSeenByGroup: number
-  readonly membersReplaced: number
+  /** What the library gave up for, when its members did not come back by themselves. */
+  readonly membersReplacedFor: readonly string[]
   readonly batchesSentAgain: number
   readonly duplicatesWithoutOffset: number
   readonly libraryRecordsAcknowledged: number
@@ -190,7 +191,7 @@ class KillRun {
       startMsMax: Math.round(sorted.at(-1) ?? 0),
       recordsAcknowledged: this.#ledger.acknowledgedRecords,
       recordsSeenByGroup: this.#ledger.seenRecords,
-      membersReplaced: sum(this.#members.map((member) => member.replaced)),
+      membersReplacedFor: this.#members.flatMap((member) => member.replacedFor),
       batchesSentAgain: sum(this.#producers.map((producer) => producer.resent)),
       duplicatesWithoutOffset: sum(this.#producers.map((producer) => producer.withoutOffset)),
       libraryRecordsAcknowledged: this.#library.acknowledged,

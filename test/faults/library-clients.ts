@@ -79,8 +79,8 @@ export class GroupConsumer {
   #stopped = false
   /** What the library last gave up for, for messages. */
   lastCrash = 'none'
-  /** Times that it gave up for good and a new consumer took its place, as a supervisor would do. */
-  replaced = 0
+  /** Why it gave up for good, each time that a new consumer took its place, as a supervisor would do. */
+  readonly replacedFor: string[] = []
 
   /** `committed`, by partition, is shared by the members of a group: the highest acknowledged commit. */
   constructor(parts: LibraryParts, group: string, committed: Map<number, number>) {
@@ -120,7 +120,7 @@ export class GroupConsumer {
 
   async #replace(): Promise<void> {
     await this.#consumer?.disconnect().catch(() => {})
-    this.replaced++
+    this.replacedFor.push(this.lastCrash)
     while (!this.#stopped) {
       await pause(RESTART_MS)
       const started = await this.start().then(

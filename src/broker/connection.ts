@@ -8,7 +8,7 @@
 import type { Socket } from 'node:net'
 import { isFault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
-import type { Dispatcher } from './dispatcher.ts'
+import type { Dispatcher, Origin, PreparedCall } from './dispatcher.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { RequestMemory } from './request-memory.ts'
 import type { UnfinishedFrames } from './unfinished-frames.ts'
@@ -37,7 +37,7 @@ export class Connection {
   readonly #closed = new AbortController()
   readonly #queue: Buffer[] = []
   readonly #clientHost: string
-  readonly #localAddress: string
+  readonly #origin: Origin
   /** Ends when everything taken up so far is answered. */
   #answered: Promise<void> = Promise.resolve()
   #inFlight = 0
@@ -50,7 +50,12 @@ export class Connection {
     this.#socket = parts.socket
     this.#frames = new FrameReader(parts.frameBytesMax)
     this.#clientHost = `/${parts.socket.remoteAddress ?? 'unknown'}`
-    this.#localAddress = parts.socket.localAddress ?? ''
+    this.#origin = {
+      clientHost: this.#clientHost,
+      connectionId: parts.id,
+      localAddress: parts.socket.localAddress ?? '',
+      closed: this.#closed.signal
+    }
     this.#socket.setNoDelay(true)
     this.#socket.on('data', (chunk: Buffer) => this.#received(chunk))
     this.#socket.on('drain', () => this.#wake())
@@ -96,7 +101,8 @@ export class Connection {
     try {
       for (let frame = this.#queue.shift(); frame !== undefined; frame = this.#queue.shift()) {
         this.#queuedBytes -= frame.length
-        await this.#take(frame)
+        const taken = this.#take(frame)
+        if (taken !== undefined) await taken
         while (this.#inFlight >= IN_FLIGHT_MAX || this.#socket.writableNeedDrain) await this.#waitForRoom()
         if (this.#closed.signal.aborted) return
       }
@@ -106,34 +112,45 @@ export class Connection {
     }
   }
 
-  async #take(frame: Buffer): Promise<void> {
+  /** `undefined` when the next frame may be taken at once, as nearly always when a producer pipelines. */
+  #take(frame: Buffer): Promise<void> | undefined {
     const admission = this.#parts.memory.acquire(frame.length)
-    if (admission !== undefined) {
-      this.#socket.pause()
-      await admission
-    }
+    if (admission !== undefined) return this.#takeAfter(admission, frame)
+    return this.#admitted(frame)
+  }
+
+  async #takeAfter(admission: Promise<void>, frame: Buffer): Promise<void> {
+    this.#socket.pause()
+    await admission
+    await this.#admitted(frame)
+  }
+
+  #admitted(frame: Buffer): Promise<void> | undefined {
     this.#inFlight++
     const call = this.#call(frame)
     const room = call.pipelined ? this.#parts.room() : undefined
-    if (room !== undefined) {
-      this.#socket.pause()
-      await room
-    }
-    const response = call.start()
-    const before = this.#answered
-    this.#answered = this.#answer(before, response, frame.length)
-    this.#answered.catch((error: unknown) => this.refuse(error))
-    if (!call.pipelined) await this.#answered.catch(() => undefined)
+    if (room !== undefined) return this.#startAfter(room, call, frame)
+    const answered = this.#start(call, frame)
+    return call.pipelined ? undefined : answered
   }
 
-  #call(frame: Buffer): ReturnType<Dispatcher['prepare']> {
+  async #startAfter(room: Promise<void>, call: PreparedCall, frame: Buffer): Promise<void> {
+    this.#socket.pause()
+    await room
+    this.#start(call, frame)
+  }
+
+  /** Resolves when everything up to this call is answered, or the connection is closed. */
+  #start(call: PreparedCall, frame: Buffer): Promise<void> {
+    this.#answered = this.#answer(this.#answered, call.start(), frame.length).catch((error: unknown) =>
+      this.refuse(error)
+    )
+    return this.#answered
+  }
+
+  #call(frame: Buffer): PreparedCall {
     try {
-      return this.#parts.dispatcher.prepare(frame, {
-        clientHost: this.#clientHost,
-        connectionId: this.#parts.id,
-        localAddress: this.#localAddress,
-        closed: this.#closed.signal
-      })
+      return this.#parts.dispatcher.prepare(frame, this.#origin)
     } catch (error) {
       this.#finished(frame.length)
       throw error

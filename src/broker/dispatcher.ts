@@ -30,18 +30,25 @@ export class Dispatcher {
     this.#apis = apis
   }
 
+  readonly #isFlexible = (apiKey: number, version: number): boolean =>
+    this.#apis.get(apiKey)?.request.isFlexible(version) ?? false
+
   /** Fault `invalid` when the bytes are not a request this broker knows: the connection has to be closed. */
   prepare(frame: Buffer, origin: Origin): PreparedCall {
     const reader = new Reader(frame)
-    const header = decodeRequestHeader(
-      reader,
-      (key, version) => this.#apis.get(key)?.request.isFlexible(version) ?? false
-    )
+    const header = decodeRequestHeader(reader, this.#isFlexible)
     const api = this.#apis.get(header.apiKey)
     if (api === undefined) throw new Fault('invalid', `API ${header.apiKey} is not one of this broker's`)
     if (!api.request.supports(header.apiVersion)) return refuseVersion(api, header, reader)
     const request = api.request.decode(reader, header.apiVersion)
-    const context = { ...origin, apiVersion: header.apiVersion, clientId: header.clientId }
+    const context = {
+      apiVersion: header.apiVersion,
+      clientId: header.clientId,
+      clientHost: origin.clientHost,
+      connectionId: origin.connectionId,
+      localAddress: origin.localAddress,
+      closed: origin.closed
+    }
     return { pipelined: api.pipelined, start: () => run(api, header, request, context) }
   }
 }

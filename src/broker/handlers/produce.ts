@@ -71,7 +71,7 @@ export function produceHandler({ topics, clock }: BrokerParts): Handler<ProduceR
     const { acks, topicData, timeoutMs } = request
     const nowMs = clock.now()
     const outcomes = topicData.map((data) => ({ data, partitions: appendTopic(acks, apiVersion, data, nowMs) }))
-    return acks === 0 ? discard(outcomes) : answer(outcomes, timeout(clock, Math.max(timeoutMs, TIMEOUT_MS_MIN)))
+    return acks === 0 ? discard(outcomes) : answer(outcomes, clock, Math.max(timeoutMs, TIMEOUT_MS_MIN))
   }
 }
 
@@ -81,16 +81,25 @@ const NO_TRANSACTIONS = 'this broker has no transactions yet; produce without tr
 type Outcomes = readonly { readonly data: TopicData; readonly partitions: readonly Outcome[] }[]
 
 /** All partitions are waited for together: a rejection must never find nobody waiting for it. */
-async function answer(outcomes: Outcomes, timer: Timeout): Promise<Answer> {
-  const settling = outcomes.map(async ({ data, partitions }) => ({
-    name: data.name,
-    topicId: data.topicId,
-    partitionResponses: await Promise.all(partitions.map((outcome) => settle(outcome, timer)))
-  }))
-  try {
-    return { responses: await Promise.all(settling) }
-  } finally {
-    timer.cancel()
+async function answer(outcomes: Outcomes, clock: Clock, timeoutMs: number): Promise<Answer> {
+  const pending: Promise<void>[] = []
+  const settled = new Map<Outcome, unknown>()
+  for (const { partitions } of outcomes) {
+    for (const outcome of partitions) {
+      if (outcome.durable === undefined) settled.set(outcome, undefined)
+      else {
+        const note = (fault?: unknown) => void settled.set(outcome, fault)
+        pending.push(outcome.durable.then(note, note))
+      }
+    }
+  }
+  if (pending.length > 0) await atMost(clock, timeoutMs, pending.length === 1 ? pending[0] : Promise.all(pending))
+  return {
+    responses: outcomes.map(({ data, partitions }) => ({
+      name: data.name,
+      topicId: data.topicId,
+      partitionResponses: partitions.map((outcome) => describe(outcome, settled))
+    }))
   }
 }
 
@@ -103,34 +112,26 @@ async function discard(outcomes: Outcomes): Promise<undefined> {
   throw new Fault('invalid', `acks=0 and error ${refused.errorCode}: ${refused.errorMessage}`)
 }
 
-interface Timeout {
-  /** Resolves with `timedOut` when the time is over. */
-  readonly over: Promise<typeof timedOut>
-  readonly cancel: () => void
-}
-
-const timedOut = Symbol('timed out')
-
-function timeout(clock: Clock, timeoutMs: number): Timeout {
-  let cancel = () => {}
-  const over = new Promise<typeof timedOut>((resolve) => {
-    cancel = clock.after(timeoutMs, () => resolve(timedOut))
+/** Resolves with `work`, which never rejects, or when the time is over. */
+function atMost(clock: Clock, timeoutMs: number, work: Promise<unknown> | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(timeoutMs, resolve)
+    work?.then(() => {
+      cancel()
+      resolve()
+    })
   })
-  return { over, cancel }
 }
 
-async function settle(outcome: Outcome, { over }: Timeout): Promise<PartitionAnswer> {
-  const { index, logStartOffset, logAppendTimeMs } = outcome
-  try {
-    if (outcome.durable !== undefined && (await Promise.race([outcome.durable, over])) === timedOut) {
-      const errorMessage = 'the records are not durable yet; they may still become so'
-      return { index, errorCode: ErrorCode.REQUEST_TIMED_OUT, errorMessage, baseOffset: -1 }
-    }
-    const { errorCode, errorMessage, baseOffset } = outcome
-    return { index, errorCode, errorMessage, baseOffset, logAppendTimeMs, logStartOffset }
-  } catch (error) {
-    return { index, errorCode: codeOf(error), errorMessage: String(error), baseOffset: -1 }
+function describe(outcome: Outcome, settled: ReadonlyMap<Outcome, unknown>): PartitionAnswer {
+  const { index, errorCode, errorMessage, baseOffset, logStartOffset, logAppendTimeMs } = outcome
+  if (!settled.has(outcome)) {
+    const late = 'the records are not durable yet; they may still become so'
+    return { index, errorCode: ErrorCode.REQUEST_TIMED_OUT, errorMessage: late, baseOffset: -1 }
   }
+  const fault = settled.get(outcome)
+  if (fault !== undefined) return { index, errorCode: codeOf(fault), errorMessage: String(fault), baseOffset: -1 }
+  return { index, errorCode, errorMessage, baseOffset, logAppendTimeMs, logStartOffset }
 }
 
 function refuseRecords(data: PartitionData, { error, message }: SplitFailure): Outcome {

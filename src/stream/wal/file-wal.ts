@@ -33,6 +33,8 @@ const SPARE_BYTES_MAX = 512 * MEBIBYTE
 /** Rounds of 2 and of 8 MiB have the same throughput (bench/wal.ts); the bound keeps the latency of one bounded. */
 const ROUND_BYTES_MAX = 8 * MEBIBYTE
 const ROUND_ENTRIES_MAX = 4096
+/** Payloads up to this are copied beside their headers: a vector of many small buffers costs more than the copy. */
+const COPIED_BYTES_MAX = 2048
 /** Rounds end on a page, with zeros that the next round overwrites: the kernel need not read the page to change it. */
 const PAGE_BYTES = 4096
 const ZEROS = Buffer.alloc(PAGE_BYTES)
@@ -76,7 +78,7 @@ export class FileWal implements Wal {
   readonly #options: FileWalOptions
   readonly #segmentBytes: number
   readonly #pool: SegmentPool
-  readonly #headers = Buffer.allocUnsafeSlow(ROUND_ENTRIES_MAX * ENTRY_HEADER_BYTES)
+  readonly #gathered = Buffer.allocUnsafeSlow(ROUND_ENTRIES_MAX * (ENTRY_HEADER_BYTES + COPIED_BYTES_MAX))
   /** Appends that are not durable yet, in order. */
   #queue: PendingAppend[] = []
   /** Segments before the active one. */
@@ -225,14 +227,23 @@ export class FileWal implements Wal {
     const buffers: Buffer[] = started ? [] : [encodeSegmentPage(header, file.freed)]
     let position = this.#durableTo
     let count = 0
+    let gatheredFrom = 0
+    let at = 0
     for (const pending of this.#queue) {
       if (count === ROUND_ENTRIES_MAX || (count > 0 && pending.end > end)) break
-      const at = count * ENTRY_HEADER_BYTES
-      encodeEntryHeader(this.#headers, at, pending.record, position, stamp)
-      buffers.push(this.#headers.subarray(at, at + ENTRY_HEADER_BYTES), pending.record.entry.payload)
+      const { payload } = pending.record.entry
+      encodeEntryHeader(this.#gathered, at, pending.record, position, stamp)
+      at += ENTRY_HEADER_BYTES
+      if (payload.length <= COPIED_BYTES_MAX) {
+        at += payload.copy(this.#gathered, at)
+      } else {
+        buffers.push(this.#gathered.subarray(gatheredFrom, at), payload)
+        gatheredFrom = at
+      }
       position = pending.end
       count++
     }
+    if (at > gatheredFrom) buffers.push(this.#gathered.subarray(gatheredFrom, at))
     const endAt = SEGMENT_PAGE_BYTES + position - header.base
     const padding = Math.min(-endAt & (PAGE_BYTES - 1), this.#segmentBytes - endAt)
     if (padding > 0) buffers.push(ZEROS.subarray(0, padding))

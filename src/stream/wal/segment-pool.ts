@@ -44,7 +44,7 @@ export interface SegmentPoolOptions {
 
 interface Preparation {
   stopping: boolean
-  readonly done: Promise<void>
+  done: Promise<void>
 }
 
 export class SegmentPool {
@@ -85,15 +85,14 @@ export class SegmentPool {
     const { segmentBytes, log } = this.#options
     if (this.#preparation !== undefined || this.#spares.some((file) => file.length >= segmentBytes)) return
     if (!this.hasSpare && !this.#hasRoom()) return
-    const preparation: Preparation = {
-      stopping: false,
-      done: this.#fill(() => preparation.stopping)
-        .catch((error) => log.warn({ error }, 'could not prepare a segment of the write-ahead log'))
-        .finally(() => {
-          this.#preparation = undefined
-        })
-    }
+    // Complete before the filling starts, which asks for `stopping` at once when it continues a file.
+    const preparation: Preparation = { stopping: false, done: Promise.resolve() }
     this.#preparation = preparation
+    preparation.done = this.#fill(() => preparation.stopping)
+      .catch((error) => log.warn({ error }, 'could not prepare a segment of the write-ahead log'))
+      .finally(() => {
+        this.#preparation = undefined
+      })
   }
 
   /** Marks the segment in `file` as freed, durably, and keeps or deletes the file. */

@@ -25,6 +25,7 @@ export interface GatewaySettings {
   /** Payload bytes under way to the broker, over all connections; as much again may wait for room. */
   readonly inFlightBytesMax: number
   readonly overloadWaitMs: number
+  /** Of each transport; further ones are closed at once. */
   readonly connectionsMax: number
   /** Records per MQTT connection that may wait for their acknowledgement. */
   readonly receiveMax: number
@@ -98,6 +99,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     registry,
     clock,
     log,
+    connectionsMax: settings.connectionsMax,
     settings: { ...settings, recordBytesMax: settings.packetBytesMax }
   })
   const boundMqttPort = await mqtt.listen(host, mqttPort)

@@ -25,6 +25,7 @@ export interface HttpServerOptions {
   readonly registry: DeviceRegistry
   readonly clock: Clock
   readonly log: Log
+  readonly connectionsMax: number
   readonly settings: HttpSettings
 }
 
@@ -51,6 +52,7 @@ export class HttpServer {
     const { recordBytesMax, batchBytesMax } = options.settings
     this.#app = fastify({ bodyLimit: recordBytesMax, requestTimeout: 60_000, forceCloseConnections: 'idle' })
     const app = this.#app
+    app.server.maxConnections = options.connectionsMax
     app.server.on('request', (_request, response) => {
       this.#requests++
       response.once('close', () => {

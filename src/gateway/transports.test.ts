@@ -1,5 +1,6 @@
 /** Real clients of each transport against one gateway: what they may rely on is the same everywhere. */
 import assert from 'node:assert/strict'
+import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { decodeEnvelope } from '../fleet/envelope.ts'
@@ -144,3 +145,42 @@ test('a token of nobody, and a registry that does not answer, mean the same over
     assert.deepEqual(away, { http: 503, httpCode: 'unavailable', mqtt5: 0x88 })
     assert.equal(parts.sink.records.length, 0)
   }))
+
+test('each transport has a limit of connections, and a place that becomes free is given away again', () =>
+  withGateway(
+    async ({ gateway }) => {
+      for (const port of [gateway.mqttPort, gateway.httpPort]) {
+        const first = openSocket(port)
+        await until('the first is in', () => first.connected())
+        const second = openSocket(port)
+        await until('the second was closed', () => second.closed())
+        assert.equal(first.closed(), false)
+        first.socket.destroy()
+        await until('the first is gone', () => first.closed())
+        await pause(20)
+        const third = openSocket(port)
+        await pause(50)
+        assert.deepEqual([third.connected(), third.closed()], [true, false])
+        third.socket.destroy()
+      }
+    },
+    { connectionsMax: 1 }
+  ))
+
+function openSocket(port: number): { socket: Socket; connected: () => boolean; closed: () => boolean } {
+  const socket = connect(port, '127.0.0.1')
+  const state = { connected: false, closed: false }
+  socket.once('connect', () => {
+    state.connected = true
+  })
+  socket.once('close', () => {
+    state.closed = true
+  })
+  socket.on('error', () => {})
+  socket.resume()
+  return { socket, connected: () => state.connected, closed: () => state.closed }
+}
+
+function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs))
+}

@@ -57,9 +57,14 @@ function startedEvent(output: string): NodeStatus | undefined {
 
 /** Waits until the node told devices of so many more records: a kill before that would interrupt nothing. */
 async function untilAcknowledged(node: RunningNode, more: number): Promise<void> {
-  const before = lastStatus(node).recordsAcknowledged ?? 0
+  const { uptimeMs: called } = lastStatus(node)
+  let before: number | undefined
   await node.process.until(`${more} more acknowledged records`, 30_000, () => {
-    return (lastStatus(node).recordsAcknowledged ?? 0) >= before + more ? true : undefined
+    const { uptimeMs, recordsAcknowledged = 0 } = lastStatus(node)
+    // The line that was there when we were called is up to a second old and does not count all of the past.
+    if (uptimeMs === called) return undefined
+    before ??= recordsAcknowledged
+    return recordsAcknowledged >= before + more ? true : undefined
   })
 }
 

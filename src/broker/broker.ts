@@ -72,7 +72,8 @@ export class Broker {
     }
     this.#server = new KafkaServer({
       dispatcher: new Dispatcher(apiTable(parts, this.#groups)),
-      memory: new RequestMemory(options.requestMemoryBytes),
+      produceMemory: new RequestMemory(options.requestMemoryBytes / 2),
+      memory: new RequestMemory(options.requestMemoryBytes / 2),
       // Room for the largest frame at least, or nobody could ever send one.
       unfinished: new UnfinishedFrames(Math.max(options.frameBytesMax, options.requestMemoryBytes / 2)),
       frameBytesMax: options.frameBytesMax,

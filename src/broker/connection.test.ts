@@ -37,6 +37,7 @@ class Stage {
     ])
     this.server = new KafkaServer({
       dispatcher: new Dispatcher(apis),
+      produceMemory: this.memory,
       memory: this.memory,
       unfinished: this.unfinished,
       frameBytesMax: FRAME_BYTES_MAX,
@@ -190,6 +191,19 @@ describe('connection', () => {
     const answering = setInterval(answerAll, 1)
     for (let id = 0; id < requests; id++) assert.equal(correlationId(await slow.frame()), id)
     clearInterval(answering)
+  })
+
+  it('a producer that dies with many requests under way stops nobody else', async () => {
+    const { stage, client } = await start()
+    const [dying, other] = [await client(), await client()]
+    for (let id = 0; id < 200; id++) dying.write(produceFrame(id))
+    await stage.until(64)
+    await dying.close()
+    await delay(20)
+    other.write(fetchFrame(1))
+    await stage.until(65)
+    stage.begun.at(-1)?.answer(0)
+    assert.equal(correlationId(await other.frame()), 1)
   })
 
   it('garbage closes its own connection only', async () => {

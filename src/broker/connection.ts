@@ -22,6 +22,9 @@ export interface ConnectionParts {
   readonly id: number
   readonly socket: Socket
   readonly dispatcher: Dispatcher
+  /** For requests that add data; of its own, so that producers who have to wait hold up nobody else. */
+  readonly produceMemory: RequestMemory
+  /** For all other requests. */
   readonly memory: RequestMemory
   readonly unfinished: UnfinishedFrames
   readonly frameBytesMax: number
@@ -103,7 +106,7 @@ export class Connection {
         this.#queuedBytes -= frame.length
         const taken = this.#take(frame)
         if (taken !== undefined) await taken
-        while (this.#inFlight >= IN_FLIGHT_MAX || this.#socket.writableNeedDrain) await this.#waitForRoom()
+        while (!this.#closed.signal.aborted && this.#isFull()) await this.#waitForRoom()
         if (this.#closed.signal.aborted) return
       }
     } finally {
@@ -112,58 +115,60 @@ export class Connection {
     }
   }
 
+  #isFull(): boolean {
+    return this.#inFlight >= IN_FLIGHT_MAX || this.#socket.writableNeedDrain
+  }
+
   /** `undefined` when the next frame may be taken at once, as nearly always when a producer pipelines. */
   #take(frame: Buffer): Promise<void> | undefined {
-    const admission = this.#parts.memory.acquire(frame.length)
-    if (admission !== undefined) return this.#takeAfter(admission, frame)
-    return this.#admitted(frame)
-  }
-
-  async #takeAfter(admission: Promise<void>, frame: Buffer): Promise<void> {
-    this.#socket.pause()
-    await admission
-    await this.#admitted(frame)
-  }
-
-  #admitted(frame: Buffer): Promise<void> | undefined {
+    const call = this.#parts.dispatcher.prepare(frame, this.#origin)
+    const memory = call.pipelined ? this.#parts.produceMemory : this.#parts.memory
+    const admission = memory.acquire(frame.length)
     this.#inFlight++
-    const call = this.#call(frame)
+    const release = () => this.#finished(memory, frame.length)
+    if (admission !== undefined) return this.#takeAfter(admission, call, release)
     const room = call.pipelined ? this.#parts.room() : undefined
-    if (room !== undefined) return this.#startAfter(room, call, frame)
-    const answered = this.#start(call, frame)
+    if (room !== undefined) return this.#startAfter(room, call, release)
+    const answered = this.#start(call, release)
     return call.pipelined ? undefined : answered
   }
 
-  async #startAfter(room: Promise<void>, call: PreparedCall, frame: Buffer): Promise<void> {
+  async #takeAfter(admission: Promise<void>, call: PreparedCall, release: () => void): Promise<void> {
+    this.#socket.pause()
+    await admission
+    const room = call.pipelined ? this.#parts.room() : undefined
+    await this.#startAfter(room, call, release)
+  }
+
+  async #startAfter(room: Promise<void> | undefined, call: PreparedCall, release: () => void): Promise<void> {
     this.#socket.pause()
     await room
-    this.#start(call, frame)
+    // Whoever gave up while it waited sends again elsewhere: what nobody waits for is not begun.
+    if (this.#closed.signal.aborted) {
+      release()
+      return
+    }
+    const answered = this.#start(call, release)
+    if (!call.pipelined) await answered
   }
 
   /** Resolves when everything up to this call is answered, or the connection is closed. */
-  #start(call: PreparedCall, frame: Buffer): Promise<void> {
-    this.#answered = this.#answer(this.#answered, call.start(), frame.length).catch((error: unknown) =>
-      this.refuse(error)
-    )
+  #start(call: PreparedCall, release: () => void): Promise<void> {
+    this.#answered = this.#answer(this.#answered, call.start(), release).catch((error: unknown) => this.refuse(error))
     return this.#answered
   }
 
-  #call(frame: Buffer): PreparedCall {
-    try {
-      return this.#parts.dispatcher.prepare(frame, this.#origin)
-    } catch (error) {
-      this.#finished(frame.length)
-      throw error
-    }
-  }
-
-  async #answer(before: Promise<void>, response: Promise<readonly Buffer[] | undefined>, bytes: number): Promise<void> {
+  async #answer(
+    before: Promise<void>,
+    response: Promise<readonly Buffer[] | undefined>,
+    release: () => void
+  ): Promise<void> {
     try {
       // Awaited first and together, so that a rejection is never left unobserved behind the other.
       const [, chunks] = await Promise.all([before, response])
       if (chunks !== undefined && !this.#closed.signal.aborted) this.#write(chunks)
     } finally {
-      this.#finished(bytes)
+      release()
     }
   }
 
@@ -174,9 +179,9 @@ export class Connection {
     process.nextTick(() => this.#socket.uncork())
   }
 
-  #finished(bytes: number): void {
+  #finished(memory: RequestMemory, bytes: number): void {
     this.#inFlight--
-    this.#parts.memory.release(bytes)
+    memory.release(bytes)
     if (this.#inFlight < IN_FLIGHT_MAX) this.#wake()
   }
 

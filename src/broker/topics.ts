@@ -143,7 +143,9 @@ export class Topics {
     internal: boolean
   ): Promise<Topic> {
     const leader = this.#parts.nodeId
-    const topic = await this.#parts.metadata.createTopic({ name, partitions, configs, internal, leader })
+    // A creation that failed half-way, recorded and never opened, is finished instead of refused.
+    const half = this.#served.has(name) ? undefined : this.#parts.metadata.image.topic(name)
+    const topic = half ?? (await this.#parts.metadata.createTopic({ name, partitions, configs, internal, leader }))
     await this.#openPartitions([topic])
     return this.get(name) ?? topic
   }

@@ -1,5 +1,5 @@
 /** Opens what a node keeps its data in, in the order in which one needs the other, and closes it in reverse. */
-import { mkdirSync } from 'node:fs'
+import { accessSync, constants, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DataDirectoryLock } from '../metadata/data-directory-lock.ts'
 import type { Database } from '../metadata/database.ts'
@@ -8,6 +8,7 @@ import { openDatabase } from '../metadata/sqlite-database.ts'
 import { DirectoryObjectStore } from '../object-store/directory-object-store.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { type Configuration, pathOfLocation } from '../runtime/configuration.ts'
+import { Fault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
 import { StreamEngine } from '../stream/stream-engine.ts'
@@ -40,8 +41,8 @@ export async function openStorage(configuration: Configuration, effects: Storage
     for (let next = closers.pop(); next !== undefined; next = closers.pop()) await next()
   }
   try {
-    mkdirSync(configuration.dataDir, { recursive: true })
-    mkdirSync(dirname(pathOfLocation(configuration.metadata)), { recursive: true })
+    makeFolder(configuration.dataDir)
+    makeFolder(dirname(pathOfLocation(configuration.metadata)))
     const lock = DataDirectoryLock.acquire(configuration.dataDir)
     closers.push(() => lock.release())
     const database = await openDatabase(configuration.metadata)
@@ -68,5 +69,17 @@ export async function openStorage(configuration: Configuration, effects: Storage
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true })
+    accessSync(path, constants.W_OK)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Fault('invalid', `cannot write to ${path}: ${reason}; name a writable directory with --data-dir`, {
+      cause
+    })
   }
 }

@@ -157,10 +157,10 @@ const storage = {
   walBytesMax: {
     kind: 'bytes',
     default: 1 * GiB,
-    min: 64 * MiB,
+    min: 128 * MiB,
     max: 1024 * GiB,
-    help: 'Space that the write-ahead log may take while uploads lag; then producers are slowed down.',
-    cost: 'Doubling it doubles how long object storage may be away, the disk it takes, and the longest restart.'
+    help: 'Space that the write-ahead log may take, at least two segments of 64 MiB; beyond it producers wait.',
+    cost: 'How long object storage may be away is bounded by logCacheBytes first; a log smaller than that bounds it instead.'
   },
   logCacheBytes: {
     kind: 'bytes',
@@ -168,7 +168,7 @@ const storage = {
     min: 8 * MiB,
     max: 64 * GiB,
     help: 'Memory for recent data: what is not uploaded yet, and what consumers at the tail read.',
-    cost: 'Halving it makes consumers that lag a little read from object storage sooner.'
+    cost: 'Halving it halves how long object storage may be away before producers wait, and sends lagging consumers to objects sooner.'
   },
   uploadBytes: {
     kind: 'bytes',

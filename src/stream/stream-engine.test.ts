@@ -236,6 +236,46 @@ describe('the storage engine', () => {
     assert.equal(world.engine.stats().cachedBytes, 0)
   })
 
+  it('refuses an entry that the log cannot take, and goes on with the next', async () => {
+    const world = await startedWorld()
+    const [stream] = world.streams as [Stream]
+    const payload = Buffer.alloc(stream.payloadBytesMax + 1)
+    const refused = stream.append({ baseOffset: 0, lastOffset: 0, maxTimestamp: 0, payload })
+    await assert.rejects(refused, (error) => isFault(error, 'invalid'))
+    const { entry, durable } = world.append(0, 100)
+    await world.pass(durable)
+    assert.equal(entry.baseOffset, 0)
+  })
+
+  it('gives back the log that deleted streams have filled', async () => {
+    const world = await startedWorld()
+    const [deleted, other] = world.streams as [Stream, Stream]
+    world.store.faults.outage = true
+    // More than the log holds: the last of these wait for room.
+    for (let i = 0; i < 18; i++) world.append(0, 60_000).durable.catch(() => undefined)
+    await world.clock.advance(5_000)
+    assert.ok(deleted.endOffset < 18, 'the log is full')
+    world.engine.discard(deleted.id)
+    world.store.faults.outage = false
+    await world.pass(world.append(1, 60_000).durable)
+    assert.equal(other.endOffset, 1)
+  })
+
+  it('slows down whoever appends to a stalled disk, before its memory is full', async () => {
+    const world = await startedWorld()
+    world.device.faults.capacityBytes = 0
+    let appended = 0
+    while (world.engine.room() === undefined && appended < 100) {
+      world.append(0, 4_000).durable.catch(() => undefined)
+      await world.clock.advance(10)
+      appended++
+    }
+    assert.ok(appended < 20, `${appended} appends of 4 kB against a limit of 64 KiB`)
+    const room = world.engine.room() as Promise<void>
+    world.device.faults.capacityBytes = Number.POSITIVE_INFINITY
+    await world.pass(room)
+  })
+
   it('trims inside and beyond what was uploaded, and keeps that over a crash', async () => {
     const world = await startedWorld()
     for (let i = 0; i < 10; i++) await world.pass(world.append(0, 100).durable)

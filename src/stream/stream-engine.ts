@@ -56,6 +56,7 @@ interface OpenEntry {
 
 export class StreamEngine {
   readonly #parts: StreamEngineParts
+  readonly #walOfStreams: Pick<Wal, 'append' | 'payloadBytesMax'>
   readonly #cache: LogCache
   readonly #reader: ColdReader
   readonly #uploader: Uploader
@@ -67,6 +68,7 @@ export class StreamEngine {
 
   constructor(parts: StreamEngineParts) {
     this.#parts = parts
+    this.#walOfStreams = this.#logOfStreams(parts)
     this.#cache = new LogCache(parts.settings.logCacheBytes)
     this.#reader = new ColdReader(parts.store, parts.metadata.image, parts.settings.blockCacheBytes)
     this.#uploader = new Uploader({
@@ -113,7 +115,7 @@ export class StreamEngine {
       this.#open.set(id, { stream, capture: capture(id) })
       return { stream, snapshot: snapshots.get(id) }
     })
-    if (this.#cache.dirtyBytes > 0) this.#uploader.noticed(this.#cache.dirtyBytes)
+    if (this.#parts.wal.bytes > 0) this.#uploader.noticed(this.#cache.dirtyBytes)
     return opened
   }
 
@@ -122,11 +124,13 @@ export class StreamEngine {
     this.#open.get(streamId)?.stream.fail(new Fault('closed', `stream ${streamId} was deleted`))
     this.#open.delete(streamId)
     this.#cache.remove(streamId)
+    this.#wakeWaiters()
+    this.#uploader.noticed(this.#cache.dirtyBytes)
   }
 
   /** Resolves when there is room for more appends: at once, unless objects lag far behind. */
   room(): Promise<void> | undefined {
-    if (this.#cache.dirtyBytes < this.#parts.settings.logCacheBytes) return undefined
+    if (this.#hasRoom()) return undefined
     this.#uploader.hurry()
     return new Promise((resolve) => this.#roomWaiters.push(resolve))
   }
@@ -158,18 +162,27 @@ export class StreamEngine {
     this.#wakeWaiters()
   }
 
-  /** The log as streams see it: it notes how far it is durable and lets the uploader know. */
-  readonly #walOfStreams: Pick<Wal, 'append'> = {
-    append: (record, durable, failed) =>
-      this.#parts.wal.append(
-        record,
-        (end) => {
-          this.#durablePosition = end
-          durable(end)
-          this.#uploader.noticed(this.#cache.dirtyBytes)
-        },
-        failed
-      )
+  /** The log as streams see it: it notes how far it is durable and lets the uploader and those who wait know. */
+  #logOfStreams({ wal }: StreamEngineParts): Pick<Wal, 'append' | 'payloadBytesMax'> {
+    return {
+      payloadBytesMax: wal.payloadBytesMax,
+      append: (record, durable, failed) =>
+        wal.append(
+          record,
+          (end) => {
+            this.#durablePosition = end
+            durable(end)
+            this.#uploader.noticed(this.#cache.dirtyBytes)
+            if (this.#roomWaiters.length > 0 && this.#hasRoom()) this.#wakeWaiters()
+          },
+          failed
+        )
+    }
+  }
+
+  /** What is on its way to the log counts too: on a stalled disk nothing of it becomes dirty. */
+  #hasRoom(): boolean {
+    return this.#cache.dirtyBytes + this.#parts.wal.pendingBytes < this.#parts.settings.logCacheBytes
   }
 
   #restore(record: ReplayedRecord): void {

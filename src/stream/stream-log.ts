@@ -15,6 +15,8 @@ export function entryBytes(entry: Entry): number {
   return entry.payload.length + ENTRY_OVERHEAD_BYTES
 }
 
+const GONE: Entry = { baseOffset: -1, lastOffset: -1, maxTimestamp: -1, payload: Buffer.alloc(0) }
+
 export class StreamLog {
   readonly streamId: number
   #entries: Entry[] = []
@@ -103,6 +105,8 @@ export class StreamLog {
       const entry = this.#entries[this.#head] as Entry
       if (entry.lastOffset >= limit) break
       bytes += entryBytes(entry)
+      // The payload must not live on in a place that is merely skipped.
+      this.#entries[this.#head] = GONE
       this.#head++
       this.#startOffset = entry.lastOffset + 1
     }

@@ -16,7 +16,7 @@ export interface StreamParts {
   readonly id: number
   readonly epoch: number
   readonly startOffset: number
-  readonly wal: Pick<Wal, 'append'>
+  readonly wal: Pick<Wal, 'append' | 'payloadBytesMax'>
   readonly cache: LogCache
   readonly log: StreamLog
   readonly reader: ColdReader
@@ -58,12 +58,21 @@ export class Stream {
     return this.#nextOffset
   }
 
+  /** Bytes of the largest payload that can be appended. */
+  get payloadBytesMax(): number {
+    return this.#parts.wal.payloadBytesMax
+  }
+
   /**
    * Appends at `nextOffset`, which moves at once, so that the order of calls is the order of offsets. Resolves when
    * the entry is durable and readable. Fault `closed` or `unavailable` when the log cannot be written any more.
    */
   append(entry: Entry): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (entry.payload.length > this.payloadBytesMax) {
+      const message = `an entry of ${entry.payload.length} bytes is larger than the ${this.payloadBytesMax} that the log takes`
+      return Promise.reject(new Fault('invalid', message))
+    }
     assert(entry.baseOffset === this.#nextOffset, `append at ${entry.baseOffset} while ${this.#nextOffset} is next`)
     this.#nextOffset = entry.lastOffset + 1
     return new Promise((resolve, reject) => {

@@ -86,8 +86,9 @@ export class Uploader {
     this.#cancelTimer = undefined
     const run = this.#upload().finally(() => {
       this.#running = undefined
-      // More than enough may wait already; the next append says so. A stream that is not open waits without hurry.
-      if (this.#parts.cache.dirtyBytes > 0) this.#schedule()
+      // More than enough may wait already; the next append says so. A stream that is not open waits without hurry, and a
+      // log that is full of deleted streams is full until something comes round to trim it.
+      if (this.#parts.cache.dirtyBytes > 0 || this.#parts.wal.pendingBytes > 0) this.#schedule()
     })
     this.#running = run
     return run
@@ -96,7 +97,11 @@ export class Uploader {
   async #upload(): Promise<void> {
     const position = this.#parts.durablePosition()
     const tail = this.#parts.cache.freeze((streamId) => this.#parts.epochOf(streamId) !== undefined)
-    if (tail.streams.length === 0) return
+    if (tail.streams.length === 0) {
+      // What the log still holds belongs to streams that were deleted: without this trim a full log would stay full.
+      if (tail.whole) await this.#persist(() => this.#parts.wal.trim(position).then(() => true))
+      return
+    }
     // Taken at the same moment as the tail: the state must say what the objects hold, no more.
     const streams = tail.streams.map((stream) => this.#describe(stream))
     const objects: UploadedObject[] = []

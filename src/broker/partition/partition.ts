@@ -91,8 +91,9 @@ export class Partition {
   append(batch: RecordBatch, nowMs: number): Appended {
     const { header } = batch
     const settings = this.#settings()
-    if (batch.bytes.length > settings.maxMessageBytes) {
-      const message = `the batch has ${batch.bytes.length} bytes, topic ${this.topicName} takes ${settings.maxMessageBytes}`
+    const bytesMax = Math.min(settings.maxMessageBytes, this.stream.payloadBytesMax)
+    if (batch.bytes.length > bytesMax) {
+      const message = `the batch has ${batch.bytes.length} bytes, topic ${this.topicName} takes ${bytesMax}`
       return refused(ErrorCode.MESSAGE_TOO_LARGE, message)
     }
     if (hasProducerId(header)) {

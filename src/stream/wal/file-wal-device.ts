@@ -51,6 +51,9 @@ export class FileWalDevice implements WalDevice {
 }
 
 /** Callbacks instead of FileHandle on the append path: a round is two calls, and each costs a third less this way. */
+/** What passes when room, memory or descriptors are given back. */
+const TEMPORARY: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM'])
+
 class DescriptorFile implements WalFile {
   readonly #path: string
   readonly #descriptor: number
@@ -126,8 +129,9 @@ async function whileRoom<T>(attempt: string, work: () => Promise<T>): Promise<T>
   try {
     return await work()
   } catch (cause) {
-    const full = cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT')
-    if (full) throw new Fault('unavailable', `${attempt}: no space left on the device`, { cause })
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+    if (TEMPORARY.has(code))
+      throw new Fault('unavailable', `${attempt}: out of space, memory or file descriptors (${code})`, { cause })
     throw cause
   }
 }

@@ -111,6 +111,14 @@ export class FileWal implements Wal {
     return this.#appendedTo - this.#trimmedTo
   }
 
+  get payloadBytesMax(): number {
+    return this.#segmentBytes - SEGMENT_PAGE_BYTES - ENTRY_HEADER_BYTES
+  }
+
+  get pendingBytes(): number {
+    return this.#appendedTo - this.#durableTo
+  }
+
   /** Why appends wait at the moment; undefined when they do not. */
   get stalled(): WalStall | undefined {
     return this.#stalled

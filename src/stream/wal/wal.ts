@@ -38,6 +38,10 @@ export interface Wal {
   append(record: WalRecord, durable: (end: WalPosition) => void, failed: (fault: Error) => void): void
   /** Everything before `position` is no longer needed; space is given back when whole segments fall before it. */
   trim(position: WalPosition): Promise<void>
+  /** Bytes of the largest payload that an entry may have. */
+  readonly payloadBytesMax: number
+  /** Bytes that were appended and are not durable yet. */
+  readonly pendingBytes: number
   /** Bytes of the log that are in use (appended and not trimmed). */
   readonly bytes: number
   /** Waits for appends under way, then closes. */

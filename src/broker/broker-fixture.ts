@@ -33,6 +33,7 @@ import type { Partition } from './partition/partition.ts'
 import { PartitionGroupLogs } from './partition-group-logs.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Topics } from './topics.ts'
+import { UnsentBytes } from './unsent-bytes.ts'
 
 const NODE_ID = 1
 /** Real time after which a call that does not end is given up; only thread-pool work (compression) takes any. */
@@ -245,6 +246,7 @@ export class BrokerFixture {
       settings: { ...SETTINGS, ...options.settings },
       topics: this.topics,
       sessions: this.sessions,
+      unsent: new UnsentBytes(64 * 1024 * 1024),
       producerIds: new ProducerIds(metadata),
       advertisedPort: () => 9092,
       storedBytes: (streamId) => this.engine.storedBytes(streamId)

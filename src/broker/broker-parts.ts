@@ -6,6 +6,7 @@ import type { FetchSessions } from './fetch-sessions.ts'
 import type { ProducerIds } from './producer-ids.ts'
 import type { SettingName } from './topic-settings.ts'
 import type { Topics } from './topics.ts'
+import type { UnsentBytes } from './unsent-bytes.ts'
 
 export interface BrokerSettings {
   readonly nodeId: number
@@ -27,6 +28,7 @@ export interface BrokerParts {
   readonly settings: BrokerSettings
   readonly topics: Topics
   readonly sessions: FetchSessions
+  readonly unsent: UnsentBytes
   readonly producerIds: ProducerIds
   /** The port that clients are told to connect to; known once the broker listens. */
   readonly advertisedPort: () => number

@@ -16,6 +16,7 @@ import { RequestMemory } from './request-memory.ts'
 import { Retention } from './retention.ts'
 import { Topics } from './topics.ts'
 import { UnfinishedFrames } from './unfinished-frames.ts'
+import { UnsentBytes } from './unsent-bytes.ts'
 
 /** Kafka's default of `max.incremental.fetch.session.cache.slots`. */
 const FETCH_SESSIONS_MAX = 1000
@@ -59,7 +60,9 @@ export class Broker {
     })
     this.#groups = this.#coordinator()
     this.#retention = new Retention({ clock, log, topics: this.topics, metadata })
+    const unsent = new UnsentBytes(options.requestMemoryBytes)
     const parts = {
+      unsent,
       clock,
       log,
       metadata,
@@ -75,6 +78,7 @@ export class Broker {
       produceMemory: new RequestMemory(options.requestMemoryBytes / 2),
       memory: new RequestMemory(options.requestMemoryBytes / 2),
       // Room for the largest frame at least, or nobody could ever send one.
+      unsent,
       unfinished: new UnfinishedFrames(Math.max(options.frameBytesMax, options.requestMemoryBytes / 2)),
       frameBytesMax: options.frameBytesMax,
       room: () => engine.room(),

@@ -10,6 +10,7 @@ import type { AnyMessage, RequestContext } from './handler.ts'
 import { KafkaServer } from './kafka-server.ts'
 import { RequestMemory } from './request-memory.ts'
 import { UnfinishedFrames } from './unfinished-frames.ts'
+import { UnsentBytes } from './unsent-bytes.ts'
 
 const MEMORY_BYTES = 1 << 20
 const FRAME_BYTES_MAX = 1 << 16
@@ -27,6 +28,7 @@ class Stage {
   readonly begun: Begun[] = []
   readonly memory = new RequestMemory(MEMORY_BYTES)
   readonly unfinished = new UnfinishedFrames(FRAME_BYTES_MAX * 2)
+  readonly unsent = new UnsentBytes(MEMORY_BYTES)
   room: Promise<void> | undefined
   readonly server: KafkaServer
 
@@ -40,6 +42,7 @@ class Stage {
       produceMemory: this.memory,
       memory: this.memory,
       unfinished: this.unfinished,
+      unsent: this.unsent,
       frameBytesMax: FRAME_BYTES_MAX,
       room: () => this.room,
       log: silentLog
@@ -191,6 +194,21 @@ describe('connection', () => {
     const answering = setInterval(answerAll, 1)
     for (let id = 0; id < requests; id++) assert.equal(correlationId(await slow.frame()), id)
     clearInterval(answering)
+  })
+
+  it('what a client does not read counts against all answers until it reads or leaves', async () => {
+    const { stage, client } = await start()
+    const slow = await client()
+    slow.socket.pause()
+    const all = stage.unsent.room
+    slow.write(fetchFrame(1))
+    await stage.until(1)
+    stage.begun[0]?.answer(32 << 20)
+    for (let tries = 0; stage.unsent.room === all && tries < 500; tries++) await delay(1)
+    assert.equal(stage.unsent.room, 1)
+    await slow.close()
+    for (let tries = 0; stage.unsent.room !== all && tries < 500; tries++) await delay(1)
+    assert.equal(stage.unsent.room, all)
   })
 
   it('a producer that dies with many requests under way stops nobody else', async () => {

@@ -12,6 +12,7 @@ import type { Dispatcher, Origin, PreparedCall } from './dispatcher.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { RequestMemory } from './request-memory.ts'
 import type { UnfinishedFrames } from './unfinished-frames.ts'
+import type { UnsentBytes } from './unsent-bytes.ts'
 
 /** Requests of one connection that may be under way before it is read no further. */
 const IN_FLIGHT_MAX = 64
@@ -27,6 +28,7 @@ export interface ConnectionParts {
   /** For all other requests. */
   readonly memory: RequestMemory
   readonly unfinished: UnfinishedFrames
+  readonly unsent: UnsentBytes
   readonly frameBytesMax: number
   /** What to wait for before a request that adds data, when the broker has to slow producers down. */
   readonly room: () => Promise<void> | undefined
@@ -61,7 +63,10 @@ export class Connection {
     }
     this.#socket.setNoDelay(true)
     this.#socket.on('data', (chunk: Buffer) => this.#received(chunk))
-    this.#socket.on('drain', () => this.#wake())
+    this.#socket.on('drain', () => {
+      this.#parts.unsent.note(this, this.#socket.writableLength)
+      this.#wake()
+    })
     this.#socket.on('error', () => this.close())
     this.#socket.on('close', () => this.close())
   }
@@ -72,6 +77,7 @@ export class Connection {
     this.#socket.destroy()
     this.#queue.length = 0
     this.#parts.unfinished.note(this, 0)
+    this.#parts.unsent.note(this, 0)
     this.#wake()
   }
 
@@ -176,7 +182,10 @@ export class Connection {
     this.#socket.cork()
     for (const chunk of chunks) this.#socket.write(chunk)
     // Answers that one group commit sets free leave together.
-    process.nextTick(() => this.#socket.uncork())
+    process.nextTick(() => {
+      this.#socket.uncork()
+      if (!this.#closed.signal.aborted) this.#parts.unsent.note(this, this.#socket.writableLength)
+    })
   }
 
   #finished(memory: RequestMemory, bytes: number): void {

@@ -26,7 +26,7 @@ const TOPIC_IDS_VERSION = 13
 const RESPONSE_BYTES_MAX = 55 * 1024 * 1024
 
 export function fetchHandler(parts: BrokerParts): Handler<FetchRequest, Answer> {
-  const { sessions, clock, topics, settings } = parts
+  const { sessions, clock, topics, settings, unsent } = parts
   return async (request, context) => {
     const byId = context.apiVersion >= TOPIC_IDS_VERSION
     const readCommitted = request.isolationLevel === READ_COMMITTED
@@ -34,7 +34,7 @@ export function fetchHandler(parts: BrokerParts): Handler<FetchRequest, Answer> 
     const result = sessions.scope(request, byId, clock.now())
     if (result.errorCode !== ErrorCode.NONE) return { errorCode: result.errorCode, sessionId: 0, responses: [] }
     const { scope } = result
-    const bytesMax = Math.min(request.maxBytes, RESPONSE_BYTES_MAX)
+    const bytesMax = Math.min(request.maxBytes, RESPONSE_BYTES_MAX, unsent.room)
     const pass = new FetchPass({
       topics,
       nodeId: settings.nodeId,

@@ -13,6 +13,7 @@ import { codeOf } from './fault-codes.ts'
 import type { FetchTarget } from './fetch-sessions.ts'
 import type { Partition } from './partition/partition.ts'
 import type { Topics } from './topics.ts'
+import type { UnsentBytes } from './unsent-bytes.ts'
 
 type WireAnswer = InferInput<typeof FetchResponse>['responses'][number]['partitions'][number]
 export type PartitionAnswer = { -readonly [Name in keyof WireAnswer]: WireAnswer[Name] }
@@ -27,6 +28,7 @@ export interface FetchRead {
 
 export interface FetchPassParts {
   readonly topics: Topics
+  readonly unsent: UnsentBytes
   readonly nodeId: number
   readonly targets: readonly FetchTarget[]
   /** Targets name their topics by id. */
@@ -49,6 +51,11 @@ export class FetchPass {
 
   constructor(parts: FetchPassParts) {
     this.#parts = parts
+  }
+
+  /** The answer is on its way, or there will be none: its bytes are somebody else's to count. */
+  close(): void {
+    this.#parts.unsent.note(this, 0)
   }
 
   async readAll(): Promise<void> {
@@ -84,7 +91,8 @@ export class FetchPass {
       this.#keep(place, unknown(target, this.#isUnknownId(target)))
       return undefined
     }
-    const room = Math.min(this.#parts.bytesMax - this.bytes, target.wanted.partitionMaxBytes)
+    const { bytesMax, unsent } = this.#parts
+    const room = Math.min(bytesMax - this.bytes, unsent.room, target.wanted.partitionMaxBytes)
     const outcome = this.#readPartition(partition, target, room)
     if (outcome instanceof Promise) return outcome.then((read) => this.#keep(place, read))
     this.#keep(place, outcome)
@@ -96,6 +104,8 @@ export class FetchPass {
     read.answer.abortedTransactions = told ? NO_TRANSACTIONS : null
     this.reads[place] = read
     this.bytes += read.bytes
+    // Counted as it is read: many requests at once would otherwise each find all of the room.
+    this.#parts.unsent.note(this, this.bytes)
     this.urgent ||= read.answer.errorCode !== ErrorCode.NONE || read.answer.divergingEpoch !== undefined
   }
 

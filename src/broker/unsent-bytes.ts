@@ -1,6 +1,6 @@
 /**
- * One budget for answers that are written and that clients have not taken yet. A slow consumer holds what it was
- * answered; when all of them together hold too much, the next fetch gets one batch instead of many.
+ * One budget for what is read for answers and for what clients have not taken of them yet. A slow consumer holds what it
+ * was answered; when all of them together hold too much, the next fetch gets one batch instead of many.
  */
 
 export class UnsentBytes {
@@ -12,9 +12,9 @@ export class UnsentBytes {
     this.#bytesMax = bytesMax
   }
 
-  /** Bytes that the next answer may add; 1 when there are too many already, for a limit of 0 asks for nothing. */
+  /** Bytes that may be added; 0 when there are too many already. */
   get room(): number {
-    return Math.max(1, this.#bytesMax - this.#total)
+    return Math.max(0, this.#bytesMax - this.#total)
   }
 
   /** `holder` has `bytes` that were not sent yet. */

@@ -34,9 +34,10 @@ export function fetchHandler(parts: BrokerParts): Handler<FetchRequest, Answer> 
     const result = sessions.scope(request, byId, clock.now())
     if (result.errorCode !== ErrorCode.NONE) return { errorCode: result.errorCode, sessionId: 0, responses: [] }
     const { scope } = result
-    const bytesMax = Math.min(request.maxBytes, RESPONSE_BYTES_MAX, unsent.room)
+    const bytesMax = Math.min(request.maxBytes, RESPONSE_BYTES_MAX)
     const pass = new FetchPass({
       topics,
+      unsent,
       nodeId: settings.nodeId,
       targets: scope.targets,
       byId,
@@ -45,10 +46,14 @@ export function fetchHandler(parts: BrokerParts): Handler<FetchRequest, Answer> 
       bytesMax
     })
     const deadline = clock.monotonic() + request.maxWaitMs
-    await pass.readAll()
-    const enough = () => pass.urgent || pass.bytes >= Math.min(request.minBytes, bytesMax) || pass.reads.length === 0
-    if (request.maxWaitMs > 0 && !enough()) await readUntil(enough, parts, pass, deadline, context.closed)
-    return answer(parts, scope, pass, byId)
+    try {
+      await pass.readAll()
+      const enough = () => pass.urgent || pass.bytes >= Math.min(request.minBytes, bytesMax) || pass.reads.length === 0
+      if (request.maxWaitMs > 0 && !enough()) await readUntil(enough, parts, pass, deadline, context.closed)
+      return answer(parts, scope, pass, byId)
+    } finally {
+      pass.close()
+    }
   }
 }
 

@@ -94,7 +94,11 @@ export class FetchPass {
     const { bytesMax, unsent } = this.#parts
     const room = Math.min(bytesMax - this.bytes, unsent.room, target.wanted.partitionMaxBytes)
     const outcome = this.#readPartition(partition, target, room)
-    if (outcome instanceof Promise) return outcome.then((read) => this.#keep(place, read))
+    if (outcome instanceof Promise) {
+      // Set aside until it is known what was read: other requests are planned meanwhile.
+      unsent.note(this, this.bytes + Math.max(0, room))
+      return outcome.then((read) => this.#keep(place, read))
+    }
     this.#keep(place, outcome)
     return undefined
   }

@@ -7,9 +7,9 @@
  *
  * `--only` picks workloads whose name holds the text, `--profile` writes a CPU profile of each system there. Linux only.
  * Bounded: a round ends after `--seconds` or 768 MiB, whichever comes first, and needs at most 8 GiB below `--data-dir`
- * (a temporary directory by default), which are removed. It prints a Markdown table and writes JSON to `--results`.
+ * (a temporary directory by default) and 3 GiB in `/dev/shm`, which are removed. It prints a Markdown table and writes JSON to `--results`.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -48,12 +48,30 @@ const NO_UPLOADS = [
   ['--upload-interval-ms', '3600000']
 ].flat()
 
+/**
+ * Objects go to a file system in memory: the log is trimmed and its files are written again as ever, and the disk gets
+ * everything once, as from the bare loop. The processor still pays for the objects.
+ */
+const MEMORY_FOLDER = '/dev/shm'
+
+interface System {
+  readonly name: string
+  start(folder: string, workload: Workload): Promise<Contender>
+}
+
 /** In the order in which they take turns. */
-const systems: { readonly name: string; start(folder: string, workload: Workload): Promise<Contender> }[] = [
+const systems: System[] = [
   { name: 'longhaul', start: (folder) => startBroker(folder, [], profile('longhaul')) },
   { name: FLOOR, start: (folder, workload) => startBareLoop(folder, placeOfBatch(workload), profile('bare-loop')) },
   { name: 'longhaul, no uploads', start: (folder) => startBroker(folder, NO_UPLOADS, profile('no-uploads')) }
 ]
+if (existsSync(MEMORY_FOLDER)) {
+  systems.push({
+    name: 'longhaul, objects in memory',
+    start: (folder) =>
+      startBroker(folder, ['--object-store', `file://${temporaryFolder(MEMORY_FOLDER)}`], profile('in-memory'))
+  })
+}
 
 function placeOfBatch(workload: Workload): number {
   return batchAt(requestFrame(workload, 0, Buffer.alloc), workload)
@@ -63,9 +81,19 @@ function profile(name: string): string[] {
   return values.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', join(values.profile, name)]
 }
 
-async function measure(workload: Workload): Promise<Result[]> {
-  const folder = mkdtempSync(join(values['data-dir'], 'longhaul-bench-produce-'))
+function temporaryFolder(place: string): string {
+  const folder = mkdtempSync(join(place, 'longhaul-bench-produce-'))
   folders.add(folder)
+  return folder
+}
+
+function removeFolders(): void {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  folders.clear()
+}
+
+async function measure(workload: Workload): Promise<Result[]> {
+  const folder = temporaryFolder(values['data-dir'])
   const started: Contender[] = []
   try {
     const contenders = []
@@ -88,8 +116,7 @@ async function measure(workload: Workload): Promise<Result[]> {
     return contenders.map(({ system, rounds: measured }) => ({ workload, system, rounds: measured }))
   } finally {
     await Promise.all(started.map((contender) => contender.stop()))
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
-    folders.delete(folder)
+    removeFolders()
   }
 }
 
@@ -111,7 +138,7 @@ function load1(): number {
 
 process.once('exit', () => {
   killAll()
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  removeFolders()
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 

@@ -7,7 +7,8 @@
  *
  * `--only` picks workloads whose name holds the text, `--profile` writes a CPU profile of each system there. Linux only.
  * Bounded: a round ends after `--seconds` or 768 MiB, whichever comes first, and needs at most 8 GiB below `--data-dir`
- * (a temporary directory by default) and 3 GiB in `/dev/shm`, which are removed. It prints a Markdown table and writes JSON to `--results`.
+ * (a temporary directory by default) and 3 GiB in `/dev/shm` where there is one; both are removed. It prints a Markdown
+ * table and writes JSON to `--results`, which git ignores.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'

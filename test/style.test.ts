@@ -25,7 +25,7 @@ const npmScriptsMax = 12
 /** Adapters: the files that turn an effect into an interface, with the effects they may use. */
 const adapters: Readonly<Record<string, readonly string[]>> = {
   'src/main.ts': ['node:fs', 'process.env', 'setInterval'],
-  'src/metadata/data-directory-lock.ts': ['node:fs'],
+  'src/metadata/directory-lock.ts': ['node:fs'],
   'src/metadata/sqlite-database.ts': ['node:fs'],
   'src/node/storage.ts': ['node:fs'],
   'src/object-store/directory-object-store.ts': ['node:fs', 'node:fs/promises'],
@@ -34,7 +34,8 @@ const adapters: Readonly<Record<string, readonly string[]>> = {
   'src/runtime/virtual-clock.ts': ['setImmediate'],
   'src/simulator/http-link.ts': ['fetch'],
   'src/simulator/recorded-drive.ts': ['node:fs/promises'],
-  'src/stream/wal/file-wal-device.ts': ['node:fs', 'node:fs/promises']
+  'src/stream/wal/file-wal-device.ts': ['node:fs', 'node:fs/promises'],
+  'src/stream/wal/read-only-wal-device.ts': ['node:fs/promises']
 }
 
 /** Files and functions that are too long today: path, or path and function, with their lines. Never add: split. */

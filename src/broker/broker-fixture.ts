@@ -8,6 +8,7 @@ import { SqlMetadata } from '../metadata/sql-metadata.ts'
 import { openDatabase } from '../metadata/sqlite-database.ts'
 import { FaultyObjectStore } from '../object-store/faulty-object-store.ts'
 import { MemoryObjectStore } from '../object-store/memory-object-store.ts'
+import { singleObjectStore } from '../object-store/single-object-store.ts'
 import { silentLog } from '../runtime/log.ts'
 import { seededRandom } from '../runtime/random.ts'
 import { VirtualClock } from '../runtime/virtual-clock.ts'
@@ -221,12 +222,33 @@ export class BrokerFixture {
     const { clock, metadata, options } = this
     const random = this.#random
     const log = silentLog
-    await metadata.registerNode(NODE_ID)
+    const nodeEpoch = await metadata.registerNode(NODE_ID)
     const wal = new FileWal({ device: this.device, clock, random, log, segmentBytes: 1 << 20, bytesMax: 1 << 24 })
     const { logCacheBytes = 1 << 24 } = options
-    const limits = { uploadBytes: 1 << 24, uploadIntervalMs: 3_600_000, blockCacheBytes: 1 << 16, profile: 'default' }
-    const settings = { ...limits, logCacheBytes }
-    this.engine = new StreamEngine({ nodeId: NODE_ID, clock, log, metadata, store: this.store, wal, settings })
+    const settings = {
+      logCacheBytes,
+      blockCacheBytes: 1 << 16,
+      coldReadBytesPerSecond: 0,
+      uploadBytes: 1 << 24,
+      uploadIntervalMs: 3_600_000,
+      compactionIntervalMs: 3_600_000,
+      objectGraceMs: 3_600_000
+    }
+    const stores = singleObjectStore(this.store)
+    // Tests take the device away to crash the broker.
+    const failed = () => undefined
+    this.engine = new StreamEngine({
+      nodeId: NODE_ID,
+      nodeEpoch,
+      clock,
+      random,
+      log,
+      metadata,
+      stores,
+      wal,
+      failed,
+      settings
+    })
     await this.engine.recover()
     const { producerExpirationMs = 86_400_000 } = options
     this.topics = new Topics({

@@ -6,6 +6,8 @@ import type { Random } from '../runtime/random.ts'
 import type { StreamEngine } from '../stream/stream-engine.ts'
 import { apiTable } from './apis.ts'
 import type { BrokerSettings } from './broker-parts.ts'
+import { compactedLogs } from './compaction/compacted-log.ts'
+import { LogCleaner } from './compaction/log-cleaner.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { defaultCoordinatorSettings, GroupCoordinator } from './groups/group-coordinator.ts'
@@ -20,6 +22,8 @@ import { UnsentBytes } from './unsent-bytes.ts'
 
 /** Kafka's default of `max.incremental.fetch.session.cache.slots`. */
 const FETCH_SESSIONS_MAX = 1000
+/** Kafka has 128 MiB by default (`log.cleaner.dedupe.buffer.size`): here for 2.5 million keys at once. */
+const OFFSET_MAP_BYTES = 64 * 1024 * 1024
 /** Kafka's default of `offsets.topic.num.partitions`. */
 const OFFSETS_PARTITIONS = 50
 
@@ -45,6 +49,7 @@ export class Broker {
   readonly #options: BrokerOptions
   readonly #groups: GroupCoordinator
   readonly #retention: Retention
+  readonly #cleaner: LogCleaner
   readonly #server: KafkaServer
 
   constructor(options: BrokerOptions) {
@@ -60,6 +65,14 @@ export class Broker {
     })
     this.#groups = this.#coordinator()
     this.#retention = new Retention({ clock, log, topics: this.topics, metadata })
+    this.#cleaner = new LogCleaner({
+      clock,
+      log,
+      image: metadata.image,
+      rewriting: engine.rewriting,
+      logs: () => compactedLogs(this.topics),
+      offsetMapBytes: OFFSET_MAP_BYTES
+    })
     const unsent = new UnsentBytes(options.requestMemoryBytes)
     const parts = {
       unsent,
@@ -94,12 +107,13 @@ export class Broker {
   async start(): Promise<void> {
     await this.topics.open()
     this.#retention.start()
+    this.#cleaner.start()
     await this.#server.listen(this.#options.host, this.#options.port)
   }
 
   /** Takes no more requests; what was appended becomes durable when the engine closes. */
   async close(): Promise<void> {
-    this.#retention.stop()
+    await Promise.all([this.#retention.close(), this.#cleaner.close()])
     await this.#groups.close()
     await this.#server.close()
   }

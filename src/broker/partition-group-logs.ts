@@ -13,8 +13,9 @@ import type { Topics } from './topics.ts'
 const READ_BYTES = 1024 * 1024
 /** Nothing that the coordinator writes comes near this. */
 const BATCH_BYTES_MAX = 64 * 1024 * 1024
-/** Commits must not age away; Kafka compacts this topic instead. */
+/** Commits must not age away: of each, the last is kept. */
 const OFFSETS_TOPIC_CONFIGS = {
+  'cleanup.policy': 'compact',
   'retention.ms': '-1',
   'retention.bytes': '-1',
   'max.message.bytes': String(BATCH_BYTES_MAX)
@@ -64,12 +65,11 @@ class PartitionGroupLog implements GroupLog {
 
   async readAll(visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
     const { stream } = this.#partition
-    for (let next = stream.startOffset; next < stream.endOffset; ) {
-      for (const entry of await stream.read(next, READ_BYTES)) {
+    for await (const entries of stream.scan(stream.startOffset, READ_BYTES)) {
+      for (const entry of entries) {
         const header = parseBatchHeader(entry.payload, 0)
         const records = await decompressRecords({ header, bytes: entry.payload }, BATCH_BYTES_MAX)
         for (const { key, value } of readRecords(header, records)) if (key !== null) visit(key, value)
-        next = entry.lastOffset + 1
       }
     }
   }

@@ -23,6 +23,8 @@ export interface RetentionParts {
 export class Retention {
   readonly #parts: RetentionParts
   #cancel: (() => void) | undefined
+  #running: Promise<void> = Promise.resolve()
+  #closed = false
 
   constructor(parts: RetentionParts) {
     this.#parts = parts
@@ -31,13 +33,17 @@ export class Retention {
   start(): void {
     this.#cancel = this.#parts.clock.after(CHECK_INTERVAL_MS, () => {
       // A bug rejects and is left to end the process.
-      void this.enforce()
-      this.start()
+      this.#running = this.enforce().then(() => {
+        if (!this.#closed) this.start()
+      })
     })
   }
 
-  stop(): void {
+  /** Resolves when the trim under way is done. */
+  async close(): Promise<void> {
+    this.#closed = true
     this.#cancel?.()
+    await this.#running
   }
 
   /** Checks every partition once. One that cannot be trimmed now does not keep the others from it. */
@@ -45,8 +51,9 @@ export class Retention {
     const { topics, metadata, clock } = this.#parts
     for (const topic of topics.all()) {
       const settings = topics.settings(topic.name)
-      if (settings === undefined) continue
+      if (settings === undefined || !settings.delete) continue
       for (const partition of topics.partitions(topic.name)) {
+        if (this.#closed) return
         const start = planRetention(partition, metadata.image.ranges(partition.stream.id), settings, clock.now())
         if (start > partition.startOffset) await this.#trim(partition, start)
       }
@@ -63,24 +70,30 @@ export class Retention {
   }
 }
 
-/** The offset from which on the partition's data is kept. Only whole ranges are dropped, oldest first. */
+/**
+ * The offset from which on the partition's data is kept. Only whole ranges are dropped, oldest first. What has no
+ * timestamp does not age by itself, it goes with what comes after it.
+ */
 export function planRetention(
   { startOffset }: Pick<Partition, 'startOffset'>,
   ranges: readonly ObjectRange[],
   settings: TopicSettings,
   nowMs: number
 ): number {
-  const kept = ranges.filter((range) => range.endOffset > startOffset)
-  let excess = -settings.retentionBytes
-  for (const range of kept) excess += range.bytes
+  const { retentionMs, retentionBytes } = settings
+  const oldestMs = retentionMs < 0 ? Number.NEGATIVE_INFINITY : nowMs - retentionMs
+  let excess = retentionBytes < 0 ? Number.NEGATIVE_INFINITY : -retentionBytes
+  const first = ranges.findIndex((range) => range.endOffset > startOffset)
+  if (first === -1) return startOffset
+  // Only a limit of bytes has to look at what stays.
+  if (retentionBytes >= 0) excess = ranges.reduce((sum, { bytes }, at) => (at < first ? sum : sum + bytes), excess)
   let start = startOffset
-  for (const range of kept) {
-    const old =
-      settings.retentionMs >= 0 && range.maxTimestamp >= 0 && range.maxTimestamp < nowMs - settings.retentionMs
-    const tooMuch = settings.retentionBytes >= 0 && excess >= range.bytes
-    if (!old && !tooMuch) break
-    excess -= range.bytes
-    start = range.endOffset
+  for (let at = first; at < ranges.length; at++) {
+    const { maxTimestamp, bytes, endOffset } = ranges[at] as ObjectRange
+    const tooMuch = excess >= bytes
+    if (tooMuch || (maxTimestamp >= 0 && maxTimestamp < oldestMs)) start = endOffset
+    else if (maxTimestamp >= 0) break
+    excess -= bytes
   }
   return start
 }

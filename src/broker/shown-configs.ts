@@ -5,7 +5,10 @@ import { type SettingName, type SettingType, TOPIC_SETTINGS } from './topic-sett
 /** `DescribeConfigsResponse.ConfigSource` of Kafka's client. */
 const SOURCE = { topic: 1, broker: 4, default: 5 } as const
 /** `DescribeConfigsResponse.ConfigType` of Kafka's client. */
-const TYPE = { boolean: 1, string: 2, int: 3, long: 5, list: 7 } as const satisfies Record<SettingType, number>
+const TYPE = { boolean: 1, string: 2, int: 3, long: 5, double: 6, list: 7 } as const satisfies Record<
+  SettingType,
+  number
+>
 
 export interface ShownConfig {
   readonly name: string

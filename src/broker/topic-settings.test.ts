@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { collidingTopic, topicNameProblem } from './topic-names.ts'
-import { checkSettings, TOPIC_SETTINGS, topicSettings } from './topic-settings.ts'
+import { checkSettings, checkTogether, TOPIC_SETTINGS, topicSettings } from './topic-settings.ts'
 
 describe('topic settings', () => {
   it('every default passes its own check', () => {
@@ -10,14 +10,59 @@ describe('topic settings', () => {
 
   it('a topic’s own value wins over the broker’s, and that over Kafka’s default', () => {
     const defaults = { 'retention.ms': '7', 'max.message.bytes': '8' }
-    const settings = topicSettings({ 'retention.ms': '5' }, defaults)
-    assert.deepEqual(settings, { maxMessageBytes: 8, logAppendTime: false, retentionBytes: -1, retentionMs: 5 })
+    const { maxMessageBytes, logAppendTime, retentionBytes, retentionMs } = topicSettings(
+      { 'retention.ms': '5' },
+      defaults
+    )
+    assert.deepEqual([maxMessageBytes, logAppendTime, retentionBytes, retentionMs], [8, false, -1, 5])
+  })
+
+  it('the cleanup policy is a list in any order, and may be empty', () => {
+    const policy = (value: string) => {
+      assert.equal(checkSettings({ 'cleanup.policy': value }), undefined, value)
+      const settings = topicSettings({ 'cleanup.policy': value }, {})
+      return [settings.compact, settings.delete]
+    }
+    assert.deepEqual(policy('delete'), [false, true])
+    assert.deepEqual(policy('compact'), [true, false])
+    assert.deepEqual(policy('compact,delete'), [true, true])
+    assert.deepEqual(policy('delete, compact'), [true, true])
+    assert.deepEqual(policy(''), [false, false])
+    for (const value of ['burn', 'compact,burn', 'compact,compact', 'Compact']) {
+      assert.match(checkSettings({ 'cleanup.policy': value }) ?? '', /cleanup\.policy.*compact/, value)
+    }
+  })
+
+  it('compaction has Kafka’s defaults and bounds', () => {
+    const { minCleanableDirtyRatio, minCompactionLagMs, maxCompactionLagMs, deleteRetentionMs } = topicSettings({}, {})
+    assert.deepEqual([minCleanableDirtyRatio, minCompactionLagMs, deleteRetentionMs], [0.5, 0, 86_400_000])
+    assert.ok(maxCompactionLagMs > Number.MAX_SAFE_INTEGER)
+    const legal = { 'min.cleanable.dirty.ratio': '0', 'max.compaction.lag.ms': '9223372036854775807' }
+    assert.equal(checkSettings({ ...legal, 'retention.ms': '9223372036854775807', 'segment.ms': '1' }), undefined)
+    const illegal = [
+      ['min.cleanable.dirty.ratio', '1.1'],
+      ['min.cleanable.dirty.ratio', ''],
+      ['min.cleanable.dirty.ratio', 'half'],
+      ['min.compaction.lag.ms', '-1'],
+      ['max.compaction.lag.ms', '0'],
+      ['max.compaction.lag.ms', '9223372036854775808'],
+      ['delete.retention.ms', '-1'],
+      ['segment.bytes', '1048575'],
+      ['segment.ms', '0']
+    ] as const
+    for (const [name, value] of illegal) assert.ok(checkSettings({ [name]: value })?.includes(name), `${name}=${value}`)
+  })
+
+  it('the shortest compaction lag may not be longer than the longest', () => {
+    assert.equal(checkTogether({}), undefined)
+    assert.equal(checkTogether({ 'min.compaction.lag.ms': '5', 'max.compaction.lag.ms': '5' }), undefined)
+    const problem = checkTogether({ 'min.compaction.lag.ms': '6', 'max.compaction.lag.ms': '5' })
+    assert.match(problem ?? '', /min\.compaction\.lag\.ms \(6\).*\(5\)/)
   })
 
   it('an unknown name and a wrong value are named in the message', () => {
     assert.match(checkSettings({ 'retention.weeks': '1' }) ?? '', /retention\.weeks.*retention\.ms/)
     assert.match(checkSettings({ 'retention.ms': '1e3' }) ?? '', /retention\.ms.*whole number/)
-    assert.match(checkSettings({ 'cleanup.policy': 'compact' }) ?? '', /delete/)
     assert.equal(checkSettings({ 'retention.ms': '-1', 'retention.bytes': undefined }), undefined)
   })
 })

@@ -152,13 +152,17 @@ export class Topics {
 
   async #openPartitions(topics: readonly Topic[]): Promise<void> {
     const { engine, metadata, clock, nodeId } = this.#parts
-    const ids: number[] = []
+    const topicOf = new Map<number, Topic>()
     for (const topic of topics) {
-      for (const p of topic.partitions) if (p.leader === nodeId && !this.#byStream.has(p.streamId)) ids.push(p.streamId)
+      for (const p of topic.partitions) {
+        if (p.leader === nodeId && !this.#byStream.has(p.streamId)) topicOf.set(p.streamId, topic)
+      }
     }
-    const opened = new Map(
-      (await engine.open(ids, (id) => (offset) => this.#capture(id, offset))).map((o) => [o.stream.id, o])
-    )
+    const streams = await engine.open([...topicOf.keys()], (id) => ({
+      capture: (offset) => this.#capture(id, offset),
+      profile: () => this.#profileOf(topicOf.get(id))
+    }))
+    const opened = new Map(streams.map((o) => [o.stream.id, o]))
     for (const { name } of topics) {
       // Read again: opening has moved the leader epochs.
       const topic = metadata.image.topic(name)
@@ -196,6 +200,12 @@ export class Topics {
     const fresh = { topic, settings, partitions: [] }
     this.#served.set(topic.name, fresh)
     return fresh
+  }
+
+  /** Also before the topic is served: what was recovered from the log may be uploaded by then, and must go to its place. */
+  #profileOf(topic: Topic | undefined): string {
+    const settings = topic && this.#served.get(topic.name)?.settings
+    return (settings ?? topicSettings(topic?.configs ?? {}, this.#parts.defaults)).objectStoreProfile
   }
 
   #capture(streamId: number, offset: number): Buffer | undefined {

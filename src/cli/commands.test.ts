@@ -1,6 +1,6 @@
 /** The commands against a node of our own, from a topic's creation to a group's offsets. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -95,5 +95,15 @@ describe('commands', () => {
     const [device] = JSON.parse((await run(`device list --json --data-dir ${dataDir}`)).output)
     assert.deepEqual([device.id, device.enabled, device.attributes], ['truck-7', true, { region: 'eu' }])
     assert.ok(!JSON.stringify(device).includes('lhd_'))
+  })
+
+  test('a mistyped data directory gets no device, and is not made', async () => {
+    const wrong = join(dataDir, 'dtaa')
+    for (const command of ['device add truck-8', 'device list']) {
+      const { status, errors } = await run(`${command} --data-dir ${wrong}`)
+      assert.equal(status, 1)
+      assert.match(errors, /there is no directory .*dtaa: name the directory of a node/)
+    }
+    assert.equal(existsSync(wrong), false)
   })
 })

@@ -13,13 +13,15 @@ import { exampleStatus } from './status-example-fixture.ts'
 
 describe('the command line', () => {
   test('help of every command shows an example or its commands, on standard output, with status 0', async () => {
-    for (const command of ['', 'topic', 'group', 'device']) {
+    for (const command of ['', 'topic', 'group', 'device', 'storage']) {
       const { status, output, errors } = await runCommand([...command.split(' ').filter(Boolean), '--help'])
       assert.deepEqual([status, errors], [0, ''], command)
       assert.match(output, /Commands:/)
     }
     const leaves = ['start', 'topic create', 'topic list', 'topic describe', 'topic delete', 'produce', 'consume']
-    for (const command of [...leaves, 'group list', 'group describe', 'device add', 'device list', 'simulate']) {
+    const storage = ['ls', 'describe', 'verify', 'dump'].map((name) => `storage ${name}`)
+    const others = ['group list', 'group describe', 'device add', 'device list', 'simulate']
+    for (const command of [...leaves, ...others, ...storage]) {
       const { status, output } = await runCommand([...command.split(' '), '--help'])
       assert.equal(status, 0, command)
       assert.match(output, /Examples?:\n/, command)
@@ -66,7 +68,7 @@ describe('the command line', () => {
 })
 
 describe('start', () => {
-  async function start(flags: readonly string[]) {
+  async function start(flags: readonly string[], failed = new Promise<never>(() => {})) {
     const stop = new AbortController()
     const { terminal, text } = collector()
     const seen: Configuration[] = []
@@ -74,7 +76,7 @@ describe('start', () => {
     const surroundings = { ...idleSurroundings(), output: terminal, stop: stop.signal }
     const command = startCommand(surroundings, async (configuration) => {
       seen.push(configuration)
-      return { status: () => exampleStatus, close: async () => void closed++ }
+      return { status: () => exampleStatus, failed, close: async () => void closed++ }
     })
     const running = command.exitOverride().parseAsync(flags, { from: 'user' })
     return { stop, text, seen, running, closed: () => closed }
@@ -91,6 +93,12 @@ describe('start', () => {
     await running
     assert.equal(closed(), 1)
     assert.match(text(), /stopped; everything acknowledged is kept\n$/)
+  })
+
+  test('a node that can take no records any more is closed, and its fault is the end of the command', async () => {
+    const { running, closed } = await start([], Promise.reject(new Fault('closed', 'the device failed')))
+    await assert.rejects(running, /the device failed/)
+    assert.equal(closed(), 1)
   })
 
   test('with --json every line is JSON', async () => {

@@ -10,6 +10,10 @@ import { groupListCommand } from './group-list.ts'
 import { produceCommand } from './produce.ts'
 import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
+import { storageDescribeCommand } from './storage-describe.ts'
+import { storageDumpCommand } from './storage-dump.ts'
+import { storageLsCommand } from './storage-ls.ts'
+import { storageVerifyCommand } from './storage-verify.ts'
 import type { Surroundings } from './surroundings.ts'
 import { topicCreateCommand } from './topic-create.ts'
 import { topicDeleteCommand } from './topic-delete.ts'
@@ -61,6 +65,12 @@ function createProgram(version: string, surroundings: Surroundings): Command {
     groupDescribeCommand(surroundings)
   ])
   addGroup(program, 'device', 'register devices', [deviceAddCommand(surroundings), deviceListCommand(surroundings)])
+  addGroup(program, 'storage', 'look at what is stored, beside a node or without one; changes nothing', [
+    storageLsCommand(surroundings),
+    storageDescribeCommand(surroundings),
+    storageVerifyCommand(surroundings),
+    storageDumpCommand(surroundings)
+  ])
   program.addCommand(simulateCommand(surroundings))
   configure(program, surroundings)
   return program

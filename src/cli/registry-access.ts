@@ -30,8 +30,9 @@ export async function withRegistry<T>(
   )
   const configuration = loadConfiguration({ flags, env, readFile, workingDirectory })
   // Loaded only here: the other commands start faster without an SQL engine.
-  const { openDatabase } = await import('../metadata/sqlite-database.ts')
+  const { openDatabase, requireDatabaseFolder } = await import('../metadata/sqlite-database.ts')
   const { SqlDeviceRegistry } = await import('../fleet/sql-device-registry.ts')
+  requireDatabaseFolder(configuration.metadata)
   const database = await openDatabase(configuration.metadata)
   try {
     return await use(new SqlDeviceRegistry(database, clock, random))

@@ -20,7 +20,7 @@ function switchOptions(name: SettingName, setting: Setting & { kind: 'switch' })
   ]
 }
 
-const placeholders = { text: 'text', integer: 'n', bytes: 'bytes', location: 'url' } as const
+const placeholders = { text: 'text', integer: 'n', bytes: 'bytes', location: 'url', profiles: 'name=url,…' } as const
 
 function valueOption(name: SettingName, setting: Exclude<Setting, { kind: 'switch' }>): Option {
   const placeholder = setting.kind === 'choice' ? setting.choices.join('|') : placeholders[setting.kind]
@@ -29,6 +29,6 @@ function valueOption(name: SettingName, setting: Exclude<Setting, { kind: 'switc
 
 function defaultNote(setting: Exclude<Setting, { kind: 'switch' }>): string {
   if (setting.kind === 'location') return ` Default: ${setting.defaultBelowDataDir} in the data directory.`
-  if (setting.default === undefined) return ''
+  if (setting.default === undefined || setting.kind === 'profiles') return ''
   return ` Default: ${setting.kind === 'bytes' ? formatBytes(setting.default) : setting.default}.`
 }

@@ -16,6 +16,8 @@ type Flags = Readonly<Record<string, unknown>>
 
 export interface StartedNode {
   status(): NodeStatus
+  /** Rejects when the node can take no records any more, although nobody stopped it; never resolves. */
+  readonly failed: Promise<never>
   /** Uploads or keeps in the WAL what was acknowledged, then releases ports and files. */
   close(): Promise<void>
 }
@@ -47,8 +49,7 @@ async function runNode(flags: Flags, surroundings: Surroundings, start: StartNod
     await say('started', nextSteps(node.status(), configuration))
     const show = flags.json === true ? jsonStatus : showStatus
     const display = show(output, clock, () => node.status())
-    await stopRequested(stop)
-    display.close()
+    await Promise.race([stopRequested(stop), node.failed]).finally(() => display.close())
     await say('stopping', 'stopping …')
   } finally {
     await node.close()

@@ -5,102 +5,57 @@
  * Invariant: the ranges of a stream are contiguous from the first that matters to the stream's end, so a stream's end
  * only moves together with the ranges that cover the way.
  */
-import { createHash } from 'node:crypto'
 import { Fault } from '../runtime/fault.ts'
 import type { ChangeSet } from './change-feed.ts'
+import { byStream, coverOf, digestOf, loadPrepared, saveObjects } from './committed-objects.ts'
 import { batches, type Tx } from './database.ts'
-import type { ObjectRange, Upload, UploadedStream } from './metadata.ts'
+import type { Upload, UploadedStream } from './metadata.ts'
 import type { Tables } from './schema.ts'
-import { loadStreams } from './streams.ts'
+import { loadStreams, saveStreams } from './streams.ts'
 
 export async function commitUpload(tx: Tx, changes: ChangeSet, upload: Upload, now: number): Promise<void> {
   checkUpload(upload)
-  const digest = digestOf(upload)
-  if (await isCommitted(tx, upload, digest)) return
+  // Neither snapshots nor the mark count: of a repeated upload they say the same, byte for byte or not.
+  const digest = digestOf(
+    upload.objects,
+    upload.streams.map((s) => `stream ${s.streamId} ${s.epoch} ${s.startOffset} ${s.endOffset}`)
+  )
+  const prepared = await loadPrepared(tx, upload.objects, digest)
+  if (prepared === undefined) return
   const streamIds = upload.streams.map((stream) => stream.streamId)
   const rows = await loadStreams(tx, streamIds)
   // Streams that were deleted since have no row, and drop out here.
   const streams = upload.streams.filter((stream) => rows.has(stream.streamId))
   await moveEnds(tx, changes, streams, rows)
   await saveSnapshots(tx, streams)
-  await saveObjects(tx, changes, upload, rows, { digest, now })
+  await saveObjects(tx, changes, { objects: upload.objects, prepared, streams: rows, digest, now })
+  await saveWalMark(tx, upload)
 }
 
 /** What can be told without the database. */
 function checkUpload(upload: Upload): void {
-  const ranges = new Map<number, Omit<ObjectRange, 'objectId'>[]>()
+  const streams = new Map<number, UploadedStream>()
   for (const stream of upload.streams) {
     const { streamId, startOffset, endOffset } = stream
-    if (ranges.has(streamId)) throw new Fault('invalid', `the upload names stream ${streamId} twice`)
+    if (streams.has(streamId)) throw new Fault('invalid', `the upload names stream ${streamId} twice`)
     if (!Number.isSafeInteger(endOffset) || !(startOffset <= endOffset)) {
       throw new Fault('invalid', `stream ${streamId} cannot be uploaded from ${startOffset} to ${endOffset}`)
     }
-    ranges.set(streamId, [])
+    streams.set(streamId, stream)
   }
-  const objectIds = new Set(upload.objects.map((object) => object.objectId))
-  if (objectIds.size !== upload.objects.length) throw new Fault('invalid', 'the upload names an object twice')
-  for (const range of upload.objects.flatMap((object) => object.ranges)) {
-    const ofStream = ranges.get(range.streamId)
-    if (ofStream === undefined) throw new Fault('invalid', `the upload has a range of stream ${range.streamId} only`)
-    ofStream.push(range)
+  const ranges = byStream(upload.objects.flatMap((object) => object.ranges))
+  for (const streamId of ranges.keys()) {
+    if (!streams.has(streamId)) throw new Fault('invalid', `the upload has a range of stream ${streamId} only`)
   }
-  for (const stream of upload.streams) checkCover(stream, ranges.get(stream.streamId) ?? [])
-}
-
-/** The ranges must cover the stream's part exactly, whichever objects hold them. */
-function checkCover(stream: UploadedStream, ranges: Omit<ObjectRange, 'objectId'>[]): void {
-  ranges.sort((a, b) => a.startOffset - b.startOffset)
-  let covered = stream.startOffset
-  for (const { startOffset, endOffset } of ranges) {
-    if (startOffset !== covered || !(endOffset > startOffset)) {
+  for (const { streamId, startOffset, endOffset } of upload.streams) {
+    const cover = coverOf(streamId, ranges.get(streamId) ?? []) ?? { startOffset, endOffset: startOffset }
+    if (cover.startOffset !== startOffset || cover.endOffset !== endOffset) {
       throw new Fault(
         'invalid',
-        `stream ${stream.streamId}: the range [${startOffset}, ${endOffset}) does not continue at ${covered}`
+        `stream ${streamId}: the ranges cover [${cover.startOffset}, ${cover.endOffset}), not [${startOffset}, ${endOffset})`
       )
     }
-    covered = endOffset
   }
-  if (covered !== stream.endOffset) {
-    throw new Fault('invalid', `stream ${stream.streamId}: the ranges end at ${covered}, not at ${stream.endOffset}`)
-  }
-}
-
-/** Identifies the upload by everything but the snapshots: those say the same as of the same offset, byte for byte or not. */
-function digestOf(upload: Upload): string {
-  const hash = createHash('sha256')
-  for (const object of upload.objects) {
-    hash.update(`object ${object.objectId} ${object.bytes}\n`)
-    for (const r of object.ranges) {
-      hash.update(`range ${r.streamId} ${r.startOffset} ${r.endOffset} ${r.bytes} ${r.maxTimestamp}\n`)
-    }
-  }
-  for (const s of upload.streams) hash.update(`stream ${s.streamId} ${s.epoch} ${s.startOffset} ${s.endOffset}\n`)
-  return hash.digest('hex')
-}
-
-/**
- * True when this very upload was committed before (its answer was lost, and it comes again), whatever became of its
- * streams since. Objects of one upload are committed together, so all of them say the same.
- */
-async function isCommitted(tx: Tx, upload: Upload, digest: string): Promise<boolean> {
-  const objects = new Map<number, Pick<Tables['object'], 'state' | 'upload_digest'>>()
-  for (const ids of batches(upload.objects.map((object) => object.objectId))) {
-    const rows = await tx.selectFrom('object').select(['id', 'state', 'upload_digest']).where('id', 'in', ids).execute()
-    for (const row of rows) objects.set(row.id, row)
-  }
-  let repeated = false
-  for (const { objectId } of upload.objects) {
-    const object = objects.get(objectId)
-    if (object === undefined || (object.state === 'destroyed' && object.upload_digest === null)) {
-      throw new Fault('missing', `object ${objectId} was given up: prepare another, store it again and commit that`)
-    }
-    if (object.state === 'prepared') continue
-    if (object.upload_digest !== digest) {
-      throw new Fault('conflict', `object ${objectId} was committed already by another upload`)
-    }
-    repeated = true
-  }
-  return repeated
 }
 
 async function moveEnds(
@@ -119,19 +74,12 @@ async function moveEnds(
     if (row.end_offset !== startOffset) {
       throw new Fault('conflict', `stream ${streamId} ends at ${row.end_offset}, the upload begins at ${startOffset}`)
     }
-    if (endOffset !== row.end_offset) moved.push({ ...row, end_offset: endOffset })
+    if (endOffset === row.end_offset) continue
+    moved.push({ ...row, end_offset: endOffset })
+    // Images read the new end off the last new range, if that matters: see `Image`. Most commits move hundreds of ends.
+    if (endOffset <= row.start_offset) changes.streams.add(streamId)
   }
-  // All rows exist: the upsert is an update of many rows in one statement that both engines know.
-  for (const batch of batches(moved)) {
-    await tx
-      .insertInto('stream')
-      .values(batch)
-      .onConflict((conflict) =>
-        conflict.column('id').doUpdateSet((eb) => ({ end_offset: eb.ref('excluded.end_offset') }))
-      )
-      .execute()
-    for (const row of batch) changes.streams.add(row.id)
-  }
+  await saveStreams(tx, moved)
 }
 
 async function saveSnapshots(tx: Tx, streams: readonly UploadedStream[]): Promise<void> {
@@ -153,39 +101,18 @@ async function saveSnapshots(tx: Tx, streams: readonly UploadedStream[]): Promis
   }
 }
 
-/** An object none of whose ranges matters any more (streams deleted, or trimmed past the upload) is destroyed at once. */
-async function saveObjects(
-  tx: Tx,
-  changes: ChangeSet,
-  upload: Upload,
-  streams: ReadonlyMap<number, Tables['stream']>,
-  { digest, now }: { digest: string; now: number }
-): Promise<void> {
-  const rows: Tables['stream_range'][] = []
-  for (const { objectId, bytes, ranges } of upload.objects) {
-    const before = rows.length
-    for (const range of ranges) {
-      const stream = streams.get(range.streamId)
-      if (stream !== undefined && range.endOffset > stream.start_offset) rows.push(rowOf(objectId, range))
-    }
-    const state = rows.length > before ? 'committed' : 'destroyed'
-    await tx
-      .updateTable('object')
-      .set({ state, bytes, state_changed_at: now, upload_digest: digest })
-      .where('id', '=', objectId)
-      .execute()
-    if (state === 'committed') changes.objects.add(objectId)
+async function saveWalMark(tx: Tx, { nodeId, walMark }: Upload): Promise<void> {
+  if (walMark === undefined) return
+  const { mark, nodeEpoch } = walMark
+  const node = await tx.selectFrom('node').select('epoch').where('id', '=', nodeId).executeTakeFirst()
+  if (node === undefined) {
+    throw new Fault('invalid', `node ${nodeId} has never started: register it before it commits a write-ahead log mark`)
   }
-  for (const batch of batches(rows)) await tx.insertInto('stream_range').values(batch).execute()
-}
-
-function rowOf(objectId: number, range: Omit<ObjectRange, 'objectId'>): Tables['stream_range'] {
-  return {
-    object_id: objectId,
-    stream_id: range.streamId,
-    start_offset: range.startOffset,
-    end_offset: range.endOffset,
-    bytes: range.bytes,
-    max_timestamp: range.maxTimestamp
+  if (node.epoch !== nodeEpoch) {
+    throw new Fault(
+      'fenced',
+      `node ${nodeId} is at epoch ${node.epoch}, the write-ahead log mark comes from ${nodeEpoch}`
+    )
   }
+  await tx.updateTable('node').set({ wal_mark: mark }).where('id', '=', nodeId).execute()
 }

@@ -107,7 +107,7 @@ export class Setting {
 
   /** Ids of objects that are due, forgetting them so that the next test starts clean. */
   async expire(before: number): Promise<number[]> {
-    const ids = (await this.metadata.expiredObjects(before)).map((object) => object.id)
+    const ids = (await this.metadata.expiredObjects(before, 1000)).map((object) => object.id)
     await this.metadata.forgetObjects(ids)
     return ids
   }
@@ -138,8 +138,9 @@ export function offsets(setting: Setting, streamId: number): string[] {
   return setting.metadata.image.ranges(streamId).map((range) => `${range.startOffset}-${range.endOffset}`)
 }
 
-export function objectId(upload: Upload): number {
-  const object = upload.objects[0]
+/** Id of the first new object. */
+export function objectId(commit: Pick<Upload, 'objects'>): number {
+  const object = commit.objects[0]
   assert.ok(object)
   return object.objectId
 }

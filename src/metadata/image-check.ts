@@ -6,7 +6,8 @@ export interface ImageContents {
   readonly topics: readonly Topic[]
   readonly streams: readonly Stream[]
   readonly ranges: readonly (readonly ObjectRange[])[]
-  readonly objects: readonly (StoredObject | undefined)[]
+  readonly objects: readonly StoredObject[]
+  readonly rangesOf: readonly (readonly ObjectRange[])[]
 }
 
 /** Everything that can be reached in the image, in an order of its own. */
@@ -14,12 +15,15 @@ export function contentsOf(image: MetadataImage): ImageContents {
   const topics = [...image.topics()].toSorted((a, b) => (a.id < b.id ? -1 : 1))
   const streams = [...image.streams()].toSorted((a, b) => a.id - b.id)
   const ranges = streams.map((stream) => [...image.ranges(stream.id)])
-  const objectIds = new Set(ranges.flat().map((range) => range.objectId))
-  const objects = [...objectIds].toSorted((a, b) => a - b).map((id) => image.object(id))
-  return { topics, streams, ranges, objects }
+  const objects = [...image.objects()].toSorted((a, b) => a.id - b.id)
+  const rangesOf = objects.map((object) => image.rangesOf(object.id))
+  return { topics, streams, ranges, objects, rangesOf }
 }
 
-/** Every partition has its stream and no stream is without; ranges are contiguous to the end and name live objects. */
+/**
+ * Every partition has its stream and no stream is without; ranges are contiguous to the end and name live objects;
+ * objects hold the same ranges as streams do, and at least one; timestamps are found where they are.
+ */
 export function assertSound(image: MetadataImage): void {
   const owned: number[] = []
   for (const topic of image.topics()) {
@@ -36,6 +40,8 @@ export function assertSound(image: MetadataImage): void {
     streams.map((stream) => stream.id).toSorted((a, b) => a - b)
   )
   for (const stream of streams) assertCovered(image, stream)
+  for (const stream of streams) assertTimestamps(image, stream)
+  assertHeld(image, streams)
 }
 
 function assertCovered(image: MetadataImage, stream: Stream): void {
@@ -51,4 +57,38 @@ function assertCovered(image: MetadataImage, stream: Stream): void {
   // Without any range, nothing between start and end may be promised.
   if (at === undefined) assert.ok(stream.startOffset >= stream.endOffset, `stream ${stream.id} lost all its ranges`)
   else assert.equal(at, stream.endOffset)
+}
+
+function assertTimestamps(image: MetadataImage, { id }: Stream): void {
+  const ranges = image.ranges(id)
+  for (const [index, { startOffset }] of ranges.entries()) {
+    const rest = ranges.slice(index)
+    const max = rest.reduce((sofar, range) => Math.max(sofar, range.maxTimestamp), -1)
+    assert.equal(image.maxTimestamp(id, startOffset), max)
+    for (const timestamp of [max, max + 1, rest[rest.length >> 1]?.maxTimestamp ?? 0]) {
+      const first = rest.find((range) => range.maxTimestamp >= timestamp)
+      assert.equal(image.findTimestamp(id, timestamp, startOffset), first)
+    }
+  }
+}
+
+function assertHeld(image: MetadataImage, streams: readonly Stream[]): void {
+  const ofStreams = new Set(streams.flatMap((stream) => image.ranges(stream.id)))
+  let ofObjects = 0
+  for (const object of image.objects()) {
+    const held = image.rangesOf(object.id)
+    assert.ok(held.length > 0, `object ${object.id} holds nothing`)
+    for (const [index, range] of held.entries()) {
+      assert.equal(range.objectId, object.id)
+      assert.ok(ofStreams.has(range), `object ${object.id} holds a range that its stream does not show`)
+      const before = held[index - 1]
+      const sorted =
+        before === undefined ||
+        before.streamId < range.streamId ||
+        (before.streamId === range.streamId && before.startOffset < range.startOffset)
+      assert.ok(sorted, `the ranges of object ${object.id} are out of order`)
+    }
+    ofObjects += held.length
+  }
+  assert.equal(ofObjects, ofStreams.size)
 }

@@ -94,11 +94,17 @@ function partitionOf(row: Tables['partition']): Partition {
 }
 
 function streamOf(row: Tables['stream']): Stream {
-  return { id: row.id, epoch: row.epoch, startOffset: row.start_offset, endOffset: row.end_offset }
+  return {
+    id: row.id,
+    epoch: row.epoch,
+    startOffset: row.start_offset,
+    endOffset: row.end_offset,
+    cleanedOffset: row.cleaned_offset
+  }
 }
 
-export function objectOf(row: Omit<Tables['object'], 'state' | 'state_changed_at' | 'upload_digest'>): StoredObject {
-  return { id: row.id, key: row.key, bytes: row.bytes, profile: row.profile }
+export function objectOf(row: Omit<Tables['object'], 'state' | 'upload_digest'>): StoredObject {
+  return { id: row.id, key: row.key, bytes: row.bytes, profile: row.profile, since: row.state_changed_at }
 }
 
 function rangeOf(row: Tables['stream_range']): ObjectRange {

@@ -3,10 +3,9 @@
  * at once; `image-follower.ts` reads them from the database.
  *
  * Invariant: a value never changes once it was handed out, with one exception made on purpose: the array of a stream's
- * ranges grows at its end when a commit adds one, because copying 100 000 elements per commit would not do. Whoever
- * holds it sees ranges appear behind those it knows, and nothing else; a trim leaves the old array as it was.
+ * ranges grows at its end, see `image-ranges.ts`.
  */
-import { assert } from '../runtime/fault.ts'
+import { StreamRanges } from './image-ranges.ts'
 import type { MetadataImage, ObjectRange, StoredObject, Stream, Topic, TopicId } from './metadata.ts'
 
 /** The present state of what changed; undefined for what is gone. */
@@ -14,7 +13,7 @@ export interface ImageUpdate {
   readonly topics: ReadonlyMap<TopicId, Topic | undefined>
   readonly streams: ReadonlyMap<number, Stream | undefined>
   readonly objects: ReadonlyMap<number, StoredObject | undefined>
-  /** Ranges of the objects above, by stream and offset. */
+  /** All ranges of the objects above, by stream and offset. */
   readonly ranges: readonly ObjectRange[]
 }
 
@@ -25,8 +24,10 @@ export class Image implements MetadataImage {
   readonly #topicsByName = new Map<string, Topic>()
   readonly #streams = new Map<number, Stream>()
   readonly #objects = new Map<number, StoredObject>()
-  /** By stream; never an empty array. */
-  readonly #ranges = new Map<number, ObjectRange[]>()
+  /** By stream; none is empty. */
+  readonly #ranges = new Map<number, StreamRanges>()
+  /** By object, of the same ranges; none is empty. */
+  readonly #rangesOf = new Map<number, readonly ObjectRange[]>()
 
   topic(name: string): Topic | undefined {
     return this.#topicsByName.get(name)
@@ -57,7 +58,19 @@ export class Image implements MetadataImage {
   }
 
   ranges(streamId: number): readonly ObjectRange[] {
-    return this.#ranges.get(streamId) ?? NO_RANGES
+    return this.#ranges.get(streamId)?.list ?? NO_RANGES
+  }
+
+  rangesOf(objectId: number): readonly ObjectRange[] {
+    return this.#rangesOf.get(objectId) ?? NO_RANGES
+  }
+
+  findTimestamp(streamId: number, timestamp: number, fromOffset: number): ObjectRange | undefined {
+    return this.#ranges.get(streamId)?.findTimestamp(timestamp, fromOffset)
+  }
+
+  maxTimestamp(streamId: number, fromOffset: number): number {
+    return this.#ranges.get(streamId)?.maxTimestamp(fromOffset) ?? -1
   }
 
   /** Forgets everything, then applies the update. */
@@ -67,25 +80,23 @@ export class Image implements MetadataImage {
     this.#streams.clear()
     this.#objects.clear()
     this.#ranges.clear()
+    this.#rangesOf.clear()
     this.apply(update)
   }
 
   apply(update: ImageUpdate): void {
     this.#applyTopics(update.topics)
-    for (const [id, object] of update.objects) {
-      if (object === undefined) this.#objects.delete(id)
-      else this.#objects.set(id, object)
-    }
-    for (const range of update.ranges) this.#addRange(range)
+    this.#applyObjects(update.objects, update.ranges)
+    const gone = this.#putRanges(update.ranges)
     for (const [id, stream] of update.streams) {
-      if (stream === undefined) {
-        this.#streams.delete(id)
-        this.#ranges.delete(id)
-      } else {
-        this.#streams.set(id, stream)
-        this.#dropRangesBefore(id, stream.startOffset)
-      }
+      if (stream === undefined) this.#streams.delete(id)
+      else this.#streams.set(id, stream)
+      const ranges = this.#ranges.get(id)
+      if (ranges === undefined) continue
+      for (const range of ranges.dropBefore(stream?.startOffset ?? Number.POSITIVE_INFINITY)) gone.add(range)
+      if (ranges.list.length === 0) this.#ranges.delete(id)
     }
+    this.#forget(gone)
   }
 
   #applyTopics(topics: ImageUpdate['topics']): void {
@@ -103,39 +114,58 @@ export class Image implements MetadataImage {
     }
   }
 
-  #addRange(range: ObjectRange): void {
-    const ranges = this.#ranges.get(range.streamId)
-    const last = ranges?.at(-1)
-    if (ranges === undefined || last === undefined) {
-      this.#ranges.set(range.streamId, [range])
-    } else if (range.startOffset >= last.endOffset) {
-      ranges.push(range)
-    } else {
-      // An update may repeat what is known; ranges of committed objects never move.
-      const known = ranges[firstEndingAfter(ranges, range.startOffset)]
-      const same = known?.objectId === range.objectId && known.startOffset === range.startOffset
-      assert(same, `range ${range.startOffset} of stream ${range.streamId} overlaps another`)
+  #applyObjects(objects: ImageUpdate['objects'], ranges: readonly ObjectRange[]): void {
+    for (const [id, object] of objects) {
+      this.#rangesOf.delete(id)
+      if (object === undefined) this.#objects.delete(id)
+      else this.#objects.set(id, object)
+    }
+    const held = new Map<number, ObjectRange[]>()
+    for (const range of ranges) {
+      const others = held.get(range.objectId)
+      if (others === undefined) held.set(range.objectId, [range])
+      else others.push(range)
+    }
+    for (const [id, list] of held) this.#rangesOf.set(id, list)
+  }
+
+  /** Returns the ranges that were replaced. */
+  #putRanges(ranges: readonly ObjectRange[]): Set<ObjectRange> {
+    const replaced = new Set<ObjectRange>()
+    for (let start = 0; start < ranges.length; ) {
+      const streamId = ranges[start]?.streamId ?? -1
+      let end = start + 1
+      while (ranges[end]?.streamId === streamId) end += 1
+      let known = this.#ranges.get(streamId)
+      if (known === undefined) {
+        known = new StreamRanges()
+        this.#ranges.set(streamId, known)
+      }
+      for (const range of known.put(ranges.slice(start, end))) replaced.add(range)
+      this.#extend(streamId, known.endOffset)
+      start = end
+    }
+    return replaced
+  }
+
+  /**
+   * Moves a stream's end along with its ranges. Uploads announce their objects, and streams only when none of their ranges
+   * matters: an end moves with the range that leads there, and whatever takes that range away later comes with the
+   * stream (a trim, its deletion) or with a range that ends there as well (a compaction).
+   */
+  #extend(streamId: number, endOffset: number): void {
+    const stream = this.#streams.get(streamId)
+    if (stream !== undefined && stream.endOffset < endOffset) this.#streams.set(streamId, { ...stream, endOffset })
+  }
+
+  /** Takes ranges from the objects that held them. */
+  #forget(gone: ReadonlySet<ObjectRange>): void {
+    const holders = new Set<number>()
+    for (const range of gone) holders.add(range.objectId)
+    for (const id of holders) {
+      const kept = this.#rangesOf.get(id)?.filter((range) => !gone.has(range)) ?? NO_RANGES
+      if (kept.length === 0) this.#rangesOf.delete(id)
+      else this.#rangesOf.set(id, kept)
     }
   }
-
-  #dropRangesBefore(streamId: number, startOffset: number): void {
-    const ranges = this.#ranges.get(streamId)
-    if (ranges === undefined) return
-    const kept = firstEndingAfter(ranges, startOffset)
-    if (kept === ranges.length) this.#ranges.delete(streamId)
-    else if (kept > 0) this.#ranges.set(streamId, ranges.slice(kept))
-  }
-}
-
-/** Index of the first range that holds an offset >= `offset`; `ranges.length` when none does. Logarithmic. */
-function firstEndingAfter(ranges: readonly ObjectRange[], offset: number): number {
-  let low = 0
-  let high = ranges.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const range = ranges[middle]
-    if (range !== undefined && range.endOffset <= offset) low = middle + 1
-    else high = middle
-  }
-  return low
 }

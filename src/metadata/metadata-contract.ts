@@ -4,8 +4,10 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { testCompactions } from './compaction-contract.ts'
 import { type MetadataFixture, NODE, objectId, objectOf, offsets, refused, Setting } from './contract-setting.ts'
 import type { Metadata } from './metadata.ts'
+import { testObjects } from './object-contract.ts'
 
 export function describeMetadata(name: string, createFixture: () => Promise<MetadataFixture>): void {
   describe(`metadata on ${name}`, () => {
@@ -21,8 +23,9 @@ export function describeMetadata(name: string, createFixture: () => Promise<Meta
     testCommits(setting)
     testRepeatedCommits(setting)
     testRefusedCommits(setting)
-    testObjectLife(setting)
-    testObjectsOfTopics(setting)
+    testObjects(setting)
+    testCompactions(setting)
+    testWalMarks(setting)
     testIdentities(setting)
     testRestart(setting)
   })
@@ -42,7 +45,13 @@ function testTopics(setting: Setting): void {
     assert.equal(new Set(topic.partitions.map((partition) => partition.streamId)).size, 50)
     for (const { streamId, leader, leaderEpoch, topicId } of topic.partitions) {
       assert.deepEqual({ leader, leaderEpoch, topicId }, { leader: 7, leaderEpoch: 0, topicId: topic.id })
-      assert.deepEqual(setting.stream(streamId), { id: streamId, epoch: 0, startOffset: 0, endOffset: 0 })
+      assert.deepEqual(setting.stream(streamId), {
+        id: streamId,
+        epoch: 0,
+        startOffset: 0,
+        endOffset: 0,
+        cleanedOffset: 0
+      })
     }
     assert.equal(setting.metadata.image.topic(wanted.name), topic)
     assert.equal(setting.metadata.image.topicById(topic.id), topic)
@@ -183,7 +192,7 @@ function testTrims(setting: Setting): void {
     assert.equal(setting.metadata.image.object(objectId(below)), undefined)
     await setting.commit([setting.stream(stream.id)], 10)
     assert.deepEqual(offsets(setting, stream.id), ['20-30'])
-    assert.deepEqual(setting.stream(stream.id), { id: stream.id, epoch: 1, startOffset: 25, endOffset: 30 })
+    assert.deepEqual(setting.stream(stream.id), { ...stream, startOffset: 25, endOffset: 30 })
   })
 }
 
@@ -191,8 +200,9 @@ function testCommits(setting: Setting): void {
   test('a commit moves the ends and shows ranges and object', async () => {
     const { metadata } = setting
     const [one, two] = [await setting.openStream(0), await setting.openStream(1)]
-    const { id, key, profile, bytes } = await metadata.prepareObject('eu')
-    assert.deepEqual([profile, bytes], ['eu', 0])
+    const { id, key, profile, bytes, since } = await metadata.prepareObject('eu')
+    assert.deepEqual([profile, bytes, since], ['eu', 0, setting.clock.time])
+    setting.clock.time += 7
     assert.equal(metadata.image.object(id), undefined)
     const object = objectOf(id, [
       { streamId: one.id, startOffset: 0, count: 3 },
@@ -206,9 +216,10 @@ function testCommits(setting: Setting): void {
         { streamId: two.id, epoch: two.epoch, startOffset: 0, endOffset: 4, snapshot: undefined }
       ]
     })
-    assert.deepEqual(metadata.image.object(id), { id, key, profile: 'eu', bytes: 1212 })
+    assert.deepEqual(metadata.image.object(id), { id, key, profile: 'eu', bytes: 1212, since: setting.clock.time })
     assert.deepEqual([setting.stream(one.id).endOffset, setting.stream(two.id).endOffset], [3, 4])
     assert.deepEqual(metadata.image.ranges(two.id), [{ objectId: id, ...object.ranges[1] }])
+    assert.deepEqual(metadata.image.rangesOf(id), [...metadata.image.ranges(one.id), ...metadata.image.ranges(two.id)])
   })
 
   test('several objects of one upload may share a stream', async () => {
@@ -244,7 +255,7 @@ function testRepeatedCommits(setting: Setting): void {
     await metadata.commitUpload(upload)
     await metadata.openStreams(2, [stream.id])
     await metadata.commitUpload(upload)
-    assert.deepEqual(setting.stream(stream.id), { id: stream.id, epoch: 2, startOffset: 10, endOffset: 15 })
+    assert.deepEqual(setting.stream(stream.id), { ...stream, epoch: 2, startOffset: 10, endOffset: 15 })
     await metadata.deleteTopic(setting.topic.id)
     await metadata.commitUpload(upload)
     assert.equal(metadata.image.object(objectId(upload)), undefined)
@@ -335,73 +346,61 @@ function testRefusedCommits(setting: Setting): void {
   })
 }
 
-function testObjectLife(setting: Setting): void {
-  test('object keys are distinct, spread and tell the id', async () => {
-    const keys = new Set<string>()
-    const prefixes = new Set<string>()
-    for (let i = 0; i < 64; i++) {
-      const { id, key } = await setting.metadata.prepareObject('main')
-      const match = /^objects\/([0-9a-f]{2})\/(\d{16})$/.exec(key)
-      assert.equal(Number(match?.[2]), id)
-      prefixes.add(match?.[1] ?? '')
-      keys.add(key)
-    }
-    assert.equal(keys.size, 64)
-    assert.ok(prefixes.size > 40, `64 objects share ${prefixes.size} prefixes`)
-  })
-
-  test('a prepared object expires once it is old enough, and cannot be committed from then on', async () => {
-    const { metadata, clock } = setting
-    await setting.expire(Number.MAX_SAFE_INTEGER)
-    const upload = await setting.upload([await setting.openStream()], 10)
-    assert.deepEqual(await metadata.expiredObjects(clock.time), [])
-    const due = await metadata.expiredObjects(clock.time + 1)
-    assert.deepEqual(
-      due.map((object) => object.id),
-      [objectId(upload)]
-    )
-    assert.deepEqual(await metadata.expiredObjects(clock.time + 1), due)
-    await refused('missing', metadata.commitUpload(upload))
-    await metadata.forgetObjects([objectId(upload)])
-    assert.deepEqual(await metadata.expiredObjects(clock.time + 1), [])
-    await refused('missing', metadata.commitUpload(upload))
-  })
-
-  test('an object is destroyed when its last range goes, and expires counting from then', async () => {
-    const { metadata, clock } = setting
-    await setting.expire(Number.MAX_SAFE_INTEGER)
-    const [one, two] = [await setting.openStream(0), await setting.openStream(1)]
-    const upload = await setting.commit([one, two], 10)
-    clock.time += 1000
-    await metadata.trimStream(one.id, one.epoch, 10)
-    assert.ok(metadata.image.object(objectId(upload)))
-    assert.deepEqual(await metadata.expiredObjects(Number.MAX_SAFE_INTEGER), [])
-    clock.time += 1000
-    await metadata.trimStream(two.id, two.epoch, 10)
-    assert.equal(metadata.image.object(objectId(upload)), undefined)
-    assert.deepEqual(await metadata.expiredObjects(clock.time), [])
-    assert.deepEqual(await setting.expire(clock.time + 1), [objectId(upload)])
-  })
-}
-
-function testObjectsOfTopics(setting: Setting): void {
-  test('deleting a topic destroys the objects that hold nothing else, and only those', async () => {
+function testWalMarks(setting: Setting): void {
+  test('the mark of a node is that of its last commit which gave one, and survives its starts', async () => {
     const { metadata } = setting
-    await setting.expire(Number.MAX_SAFE_INTEGER)
-    const { id } = setting.topic
-    const doomed = await setting.openStream()
-    const own = await setting.commit([doomed], 10)
-    await setting.nextTopic()
-    const shared = await setting.commit([setting.stream(doomed.id), await setting.openStream()], 10)
-    await metadata.deleteTopic(id)
-    assert.deepEqual(await setting.expire(Number.MAX_SAFE_INTEGER), [objectId(own)])
-    assert.ok(metadata.image.object(objectId(shared)))
+    const [one, two] = [await metadata.registerNode(51), await metadata.registerNode(52)]
+    assert.deepEqual([one, two], [1, 1])
+    assert.equal(await metadata.walMark(51), undefined)
+    assert.equal(await metadata.walMark(999), undefined)
+    const stream = await setting.openStream()
+    const first = { ...(await setting.upload([stream], 10)), nodeId: 51, walMark: { mark: 'a', nodeEpoch: one } }
+    await metadata.commitUpload(first)
+    await metadata.commitUpload({
+      ...(await setting.upload([setting.stream(stream.id)], 10)),
+      nodeId: 51,
+      walMark: { mark: 'b', nodeEpoch: one }
+    })
+    await metadata.commitUpload(first)
+    await metadata.commitUpload({ ...(await setting.upload([setting.stream(stream.id)], 10)), nodeId: 51 })
+    await setting.reopen()
+    assert.equal(await setting.metadata.registerNode(51), 2)
+    assert.equal(await setting.metadata.walMark(51), 'b')
+    assert.equal(await setting.metadata.walMark(52), undefined)
   })
 
-  test('an object in use cannot be forgotten; an unknown one counts as forgotten', async () => {
-    const upload = await setting.commit([await setting.openStream()], 10)
-    await refused('invalid', setting.metadata.forgetObjects([objectId(upload)]))
-    await setting.metadata.forgetObjects([999_999])
+  test('the mark is saved also when the streams were deleted, and only with the commit', async () => {
+    const { metadata } = setting
+    const nodeEpoch = await metadata.registerNode(53)
+    const stream = await setting.openStream()
+    const upload = { ...(await setting.upload([stream], 10)), nodeId: 53 }
+    const late = { ...(await setting.upload([stream], 20)), nodeId: 53, walMark: { mark: 'late', nodeEpoch } }
+    await metadata.commitUpload({ ...upload, walMark: { mark: 'first', nodeEpoch } })
+    await refused('conflict', metadata.commitUpload(late))
+    assert.equal(await metadata.walMark(53), 'first')
+    await metadata.deleteTopic(setting.topic.id)
+    await metadata.commitUpload(late)
+    assert.equal(await metadata.walMark(53), 'late')
+  })
+
+  test('a mark from an earlier life of its node is fenced, and its upload with it', async () => {
+    const { metadata } = setting
+    const nodeEpoch = await metadata.registerNode(54)
+    const stream = await setting.openStream()
+    const upload = { ...(await setting.upload([stream], 10)), nodeId: 54 }
+    await metadata.registerNode(54)
+    await refused('fenced', metadata.commitUpload({ ...upload, walMark: { mark: 'x', nodeEpoch } }))
+    assert.deepEqual(offsets(setting, stream.id), [])
+    assert.equal(await metadata.walMark(54), undefined)
+  })
+
+  test('a mark of a node that never started is invalid', async () => {
+    const upload = await setting.upload([await setting.openStream()], 10)
+    await refused(
+      'invalid',
+      setting.metadata.commitUpload({ ...upload, nodeId: 12_345, walMark: { mark: 'x', nodeEpoch: 1 } })
+    )
+    assert.deepEqual(offsets(setting, upload.streams[0]?.streamId ?? 0), [])
   })
 }
 

@@ -47,6 +47,8 @@ export interface StoredObject {
   readonly bytes: number
   /** Name of the object-store profile that holds it. */
   readonly profile: string
+  /** When its state last changed, wall milliseconds: of a committed object, when it was committed. */
+  readonly since: number
 }
 
 export interface Stream {
@@ -56,6 +58,8 @@ export interface Stream {
   readonly startOffset: number
   /** Offset after the last one that committed objects hold. */
   readonly endOffset: number
+  /** Entries before this offset were compacted by key (`Compaction.cleanedTo`); 0 when none were. */
+  readonly cleanedOffset: number
 }
 
 /** Opaque state of a stream's owner, true as of `offset` (everything before it is accounted for). */
@@ -90,11 +94,33 @@ export interface UploadedStream {
   readonly snapshot: Buffer | undefined
 }
 
+export interface WalMark {
+  /** From `Wal.mark`. */
+  readonly mark: string
+  /** From `registerNode`: the mark of an earlier life must not move that of a later one back. */
+  readonly nodeEpoch: number
+}
+
 /** The ranges of each stream, over all objects, cover the stream's [startOffset, endOffset) without gap or overlap. */
 export interface Upload {
   readonly nodeId: number
   readonly objects: readonly UploadedObject[]
   readonly streams: readonly UploadedStream[]
+  /** Where the node's write-ahead log may be trimmed to once this is committed; undefined leaves it. */
+  readonly walMark?: WalMark
+}
+
+/**
+ * Puts new objects in the place of ranges that older ones hold. What is replaced never changes, so no epoch guards it:
+ * of two that replace the same range, the second is refused.
+ */
+export interface Compaction {
+  /** From `prepareObject`, stored. Their ranges of a stream cover exactly what `removed` covers of it; a range may hold no entry. */
+  readonly objects: readonly UploadedObject[]
+  /** Ranges as the image shows them; those of one stream are adjacent. Objects left without a range become destroyed. */
+  readonly removed: readonly ObjectRange[]
+  /** By stream: entries before the offset are compacted by key now. */
+  readonly cleanedTo?: ReadonlyMap<number, number>
 }
 
 /** Everything a broker reads without waiting. Values are immutable; a change replaces them (but see `ranges`). */
@@ -109,15 +135,23 @@ export interface MetadataImage {
   objects(): Iterable<StoredObject>
   /**
    * Committed ranges of a stream, by offset; contiguous from the first that still matters to the stream's end.
-   * An array that is held may grow at its end while it is; nothing else in it ever changes.
+   * An array that is held may grow at its end while it is; nothing else in it ever changes. Compaction replaces it.
    */
   ranges(streamId: number): readonly ObjectRange[]
+  /** Ranges that an object holds, by stream and offset; none when it is not committed. */
+  rangesOf(objectId: number): readonly ObjectRange[]
+  /** The first range of a stream that ends after `fromOffset` and whose largest timestamp is at least `timestamp`. Logarithmic. */
+  findTimestamp(streamId: number, timestamp: number, fromOffset: number): ObjectRange | undefined
+  /** Largest timestamp of the ranges that end after `fromOffset`; -1 when there is none. Logarithmic. */
+  maxTimestamp(streamId: number, fromOffset: number): number
 }
 
 export interface Metadata {
   readonly clusterId: string
   readonly image: MetadataImage
 
+  /** Brings the image up to date with what other processes changed. One small SELECT when nothing did. */
+  poll(): Promise<void>
   /** Registers the node's start and returns its new epoch (1, 2, …). Leases come on top of this later. */
   registerNode(nodeId: number): Promise<number>
 
@@ -145,16 +179,27 @@ export interface Metadata {
   prepareObject(profile: string): Promise<StoredObject>
   /**
    * Commits stored objects: checks each stream's epoch and end, moves the ends, saves snapshots. Streams that were
-   * deleted meanwhile are left out silently. Fault `fenced` when an epoch is no longer ours, `conflict` when an end moved,
+   * deleted meanwhile are left out silently. Fault `fenced` when an epoch (of a stream, or of the node that sets a mark) is no longer ours, `conflict` when an end moved,
    * `missing` when an object was given up (see `expiredObjects`). After an unknown outcome call it again with the same
    * objects, ranges and offsets: if it had happened, that is a success and changes nothing.
    */
   commitUpload(upload: Upload): Promise<void>
   /**
-   * Objects destroyed, or prepared and never committed, since before `before` (wall milliseconds). The latter are given
-   * up by this call and can be committed no more, so that the caller may delete the bytes of everything it returns.
+   * Commits a compaction. Streams that were deleted and ranges that were trimmed meanwhile are left out silently; an
+   * object without a range that matters is destroyed at once. Fault `conflict` when a removed range is no longer there,
+   * `missing` when an object was given up. Repeating it after an unknown outcome is a success and changes nothing.
    */
-  expiredObjects(before: number): Promise<readonly StoredObject[]>
+  commitCompaction(compaction: Compaction): Promise<void>
+  /** What the node's last commit said of its write-ahead log; undefined before the first that did. */
+  walMark(nodeId: number): Promise<string | undefined>
+  /**
+   * Objects destroyed, or prepared and never committed, since before `before` (wall milliseconds). The latter are given
+   * up by this call and can be committed no more, so that the caller may delete the bytes of everything it returns. At
+   * most `limit` of them, oldest first.
+   */
+  expiredObjects(before: number, limit: number): Promise<readonly StoredObject[]>
+  /** Those of the given objects that the metadata knows, in whatever state. An id that was given out and is not known is free to delete. */
+  knownObjects(objectIds: readonly number[]): Promise<ReadonlySet<number>>
   /** Forgets objects once they are physically gone; Fault `invalid` when one of them is committed. */
   forgetObjects(objectIds: readonly number[]): Promise<void>
 

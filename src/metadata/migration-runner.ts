@@ -7,6 +7,8 @@ import type { SchemaModule } from 'kysely'
 import { Fault } from '../runtime/fault.ts'
 import type { ColumnTypes, Database } from './database.ts'
 import { createTables } from './migrations/0001-initial.ts'
+import { addCompaction } from './migrations/0002-compaction.ts'
+import { addStorageUse } from './migrations/0003-storage-use.ts'
 
 export interface Migration {
   /** Number and subject, as its file is called; never changes once released. */
@@ -15,7 +17,11 @@ export interface Migration {
 }
 
 /** In the order in which they run; new ones go to the end. */
-export const MIGRATIONS: readonly Migration[] = [{ name: '0001-initial', up: createTables }]
+export const MIGRATIONS: readonly Migration[] = [
+  { name: '0001-initial', up: createTables },
+  { name: '0002-compaction', up: addCompaction },
+  { name: '0003-storage-use', up: addStorageUse }
+]
 
 /** PostgreSQL must hold an advisory lock around this: its CREATE TABLE IF NOT EXISTS races with itself. */
 export async function migrate(database: Database, migrations: readonly Migration[] = MIGRATIONS): Promise<void> {
@@ -41,4 +47,25 @@ export async function migrate(database: Database, migrations: readonly Migration
       await tx.insertInto('migration').values({ name: migration.name }).execute()
     }
   })
+}
+
+/** For those who only read: Fault `invalid` unless exactly the migrations that this version knows have run. */
+export async function requireMigrated(database: Database): Promise<void> {
+  const known = MIGRATIONS.map(({ name }) => name).sort()
+  const done = await database.read((tx) => tx.selectFrom('migration').select('name').orderBy('name').execute())
+  const unknown = done.filter(({ name }) => !known.includes(name))
+  const missing = known.filter((name) => !done.some((row) => row.name === name))
+  if (unknown.length > 0) {
+    const names = unknown.map(({ name }) => name).join(', ')
+    throw new Fault(
+      'invalid',
+      `${database.name} was written by a newer Longhaul (migration ${names}): run that version`
+    )
+  }
+  if (missing.length === 0) return
+  const remedy = 'start a node of this version on it once, or run the version that wrote it'
+  throw new Fault(
+    'invalid',
+    `${database.name} was written by an older Longhaul (without ${missing.join(', ')}): ${remedy}`
+  )
 }

@@ -1,5 +1,5 @@
 /**
- * Queries on the life of objects: prepared → committed → destroyed → gone. `commit-upload.ts` makes the second step.
+ * Queries on the life of objects: prepared → committed → destroyed → gone. `committed-objects.ts` makes the second step.
  * Each runs inside a transaction that holds the feed lock.
  */
 import { Fault } from '../runtime/fault.ts'
@@ -7,6 +7,7 @@ import type { ChangeSet } from './change-feed.ts'
 import { batches, type Tx } from './database.ts'
 import { objectOf } from './image-loader.ts'
 import type { StoredObject } from './metadata.ts'
+import type { ObjectState, Tables } from './schema.ts'
 import { allocate } from './sequences.ts'
 
 /**
@@ -21,12 +22,12 @@ function objectKey(id: number): string {
 /** No change is announced: the image shows an object once it is committed. */
 export async function prepareObject(tx: Tx, profile: string, now: number): Promise<StoredObject> {
   const id = await allocate(tx, 'object', 1)
-  const object: StoredObject = { id, key: objectKey(id), bytes: 0, profile }
+  const row = { id, key: objectKey(id), profile, bytes: 0, state_changed_at: now }
   await tx
     .insertInto('object')
-    .values({ ...object, state: 'prepared', state_changed_at: now, upload_digest: null })
+    .values({ ...row, state: 'prepared', upload_digest: null })
     .execute()
-  return object
+  return objectOf(row)
 }
 
 /** Of the given committed objects, destroys those that hold no range any more. */
@@ -52,24 +53,40 @@ export async function destroyEmptyObjects(
 }
 
 /**
- * Objects that are due for deletion. Those that were only prepared are given up here and now: whoever still tries to
- * commit one is refused, rather than left with an object whose bytes are being deleted.
+ * Objects that are due for deletion, oldest first, at most `limit`. Those that were only prepared are given up here and
+ * now: whoever still tries to commit one is refused, rather than left with an object whose bytes are being deleted.
+ * Being given up does not make an object younger, so that it is due again if the caller fails to delete it.
  */
-export async function expiredObjects(tx: Tx, before: number): Promise<StoredObject[]> {
-  await tx
-    .updateTable('object')
-    .set({ state: 'destroyed' })
-    .where('state', '=', 'prepared')
-    .where('state_changed_at', '<', before)
-    .execute()
-  const rows = await tx
+export async function expiredObjects(tx: Tx, before: number, limit: number): Promise<StoredObject[]> {
+  if (!Number.isSafeInteger(limit) || limit < 1) throw new Fault('invalid', `ask for at least 1 object, not ${limit}`)
+  // By state, because the index can give the oldest of one state without sorting them all.
+  const due = [...(await oldest(tx, 'destroyed', before, limit)), ...(await oldest(tx, 'prepared', before, limit))]
+  const rows = due.toSorted((a, b) => a.state_changed_at - b.state_changed_at || a.id - b.id).slice(0, limit)
+  for (const ids of batches(rows.filter((row) => row.state === 'prepared').map((row) => row.id))) {
+    await tx.updateTable('object').set({ state: 'destroyed' }).where('id', 'in', ids).execute()
+  }
+  return rows.map(objectOf)
+}
+
+function oldest(tx: Tx, state: ObjectState, before: number, limit: number): Promise<Tables['object'][]> {
+  return tx
     .selectFrom('object')
     .selectAll()
-    .where('state', '=', 'destroyed')
+    .where('state', '=', state)
     .where('state_changed_at', '<', before)
+    .orderBy('state_changed_at')
     .orderBy('id')
+    .limit(limit)
     .execute()
-  return rows.map(objectOf)
+}
+
+export async function knownObjects(tx: Tx, objectIds: readonly number[]): Promise<Set<number>> {
+  const known = new Set<number>()
+  for (const ids of batches(objectIds)) {
+    const rows = await tx.selectFrom('object').select('id').where('id', 'in', ids).execute()
+    for (const row of rows) known.add(row.id)
+  }
+  return known
 }
 
 export async function forgetObjects(tx: Tx, objectIds: readonly number[]): Promise<void> {

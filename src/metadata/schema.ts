@@ -16,6 +16,8 @@ interface ClusterTable {
 interface NodeTable {
   id: number
   epoch: number
+  /** Where a replay of its write-ahead log may begin (`Upload.walMark`). Null before its first commit that said so. */
+  wal_mark: string | null
 }
 
 interface TopicTable {
@@ -47,6 +49,8 @@ interface StreamTable {
   epoch: number
   start_offset: number
   end_offset: number
+  /** Entries before it are compacted by key; 0 when none are. */
+  cleaned_offset: number
 }
 
 /** Latest saved state of a stream's owner, true as of `at_offset`. */
@@ -71,7 +75,7 @@ interface ObjectTable {
   bytes: number
   state: ObjectState
   state_changed_at: number
-  /** Digest of the upload that committed the object: how a repeated commit is recognised. Null until then. */
+  /** Digest of the upload or compaction that committed the object: how a repeated commit is recognised. Null until then. */
   upload_digest: string | null
 }
 
@@ -111,6 +115,14 @@ interface DeviceTable {
   attributes: string
 }
 
+/** A counter of what a node has asked of an object store since the beginning, see `storage-use.ts`. */
+interface StorageUseTable {
+  node_id: number
+  profile: string
+  counter: string
+  value: number
+}
+
 /** Names of the migrations that have run. */
 interface MigrationTable {
   name: string
@@ -129,5 +141,6 @@ export interface Tables {
   sequence: SequenceTable
   change: ChangeTable
   device: DeviceTable
+  storage_use: StorageUseTable
   migration: MigrationTable
 }

@@ -1,6 +1,7 @@
 /**
  * `Metadata` on an SQL database: one transaction per call, then the image catches up before the call resolves.
- * The queries stand by subject in `topics.ts`, `streams.ts`, `objects.ts` and `commit-upload.ts`.
+ * The queries stand by subject in `topics.ts`, `streams.ts`, `objects.ts`, `commit-upload.ts`
+ * and `commit-compaction.ts`.
  *
  * It owns the database it was given and closes it. A Fault `unavailable` leaves open whether the change happened.
  */
@@ -8,11 +9,22 @@ import type { Clock } from '../runtime/clock.ts'
 import { Fault } from '../runtime/fault.ts'
 import type { Random } from '../runtime/random.ts'
 import { appendChanges, ChangeSet, lockFeed } from './change-feed.ts'
+import { commitCompaction } from './commit-compaction.ts'
 import { commitUpload } from './commit-upload.ts'
 import type { Database, Tx } from './database.ts'
 import { ImageFollower } from './image-follower.ts'
-import type { Metadata, MetadataImage, NewTopic, Snapshot, StoredObject, Topic, TopicId, Upload } from './metadata.ts'
-import { expiredObjects, forgetObjects, prepareObject } from './objects.ts'
+import type {
+  Compaction,
+  Metadata,
+  MetadataImage,
+  NewTopic,
+  Snapshot,
+  StoredObject,
+  Topic,
+  TopicId,
+  Upload
+} from './metadata.ts'
+import { expiredObjects, forgetObjects, knownObjects, prepareObject } from './objects.ts'
 import { allocate } from './sequences.ts'
 import { openStreams, trimStream } from './streams.ts'
 import { createPartitions, createTopic, deleteTopic, randomId, setTopicConfigs } from './topics.ts'
@@ -105,8 +117,23 @@ export class SqlMetadata implements Metadata {
     return this.#write((tx, changes) => commitUpload(tx, changes, upload, this.#clock.now()))
   }
 
-  expiredObjects(before: number): Promise<readonly StoredObject[]> {
-    return this.#write((tx) => expiredObjects(tx, before))
+  commitCompaction(compaction: Compaction): Promise<void> {
+    return this.#write((tx, changes) => commitCompaction(tx, changes, compaction, this.#clock.now()))
+  }
+
+  async walMark(nodeId: number): Promise<string | undefined> {
+    const row = await this.#database.read((tx) =>
+      tx.selectFrom('node').select('wal_mark').where('id', '=', nodeId).executeTakeFirst()
+    )
+    return row?.wal_mark ?? undefined
+  }
+
+  expiredObjects(before: number, limit: number): Promise<readonly StoredObject[]> {
+    return this.#write((tx) => expiredObjects(tx, before, limit))
+  }
+
+  knownObjects(objectIds: readonly number[]): Promise<ReadonlySet<number>> {
+    return this.#database.read((tx) => knownObjects(tx, objectIds))
   }
 
   forgetObjects(objectIds: readonly number[]): Promise<void> {
@@ -126,12 +153,14 @@ export class SqlMetadata implements Metadata {
 
   async #write<T>(work: (tx: Tx, changes: ChangeSet) => Promise<T>): Promise<T> {
     const changes = new ChangeSet()
-    const { result, changed } = await this.#database.write(async (tx) => {
+    const result = await this.#database.write(async (tx) => {
       await lockFeed(tx)
       const result = await work(tx, changes)
-      return { result, changed: await appendChanges(tx, changes) }
+      await appendChanges(tx, changes)
+      return result
     })
-    if (changed > 0) await this.#follower.catchUp()
+    // Also when nothing changed: the call may repeat one whose answer was lost before the image heard of its changes.
+    await this.#follower.catchUp()
     return result
   }
 

@@ -84,7 +84,7 @@ test('numbers up to 2^53 and bytes come back as they went in', async () => {
   const database = await openDatabase('sqlite::memory:')
   const bytes = Buffer.from([0, 1, 255])
   const row = { stream_id: 1, at_offset: Number.MAX_SAFE_INTEGER, bytes }
-  const stream = { id: 1, epoch: 2 ** 40, start_offset: 0, end_offset: Number.MAX_SAFE_INTEGER }
+  const stream = { id: 1, epoch: 2 ** 40, start_offset: 0, end_offset: Number.MAX_SAFE_INTEGER, cleaned_offset: 0 }
   await database.write(async (tx) => {
     await tx.insertInto('stream').values(stream).execute()
     await tx.insertInto('stream_snapshot').values(row).execute()
@@ -107,8 +107,30 @@ test('migrations make all tables from nothing, and a second opening changes noth
   await first.close()
   const second = await openDatabase(url)
   assert.deepEqual(await tableNames(second), names)
-  assert.deepEqual(await second.read((tx) => tx.selectFrom('node').selectAll().execute()), [{ id: 5, epoch: 9 }])
+  const nodes = await second.read((tx) => tx.selectFrom('node').selectAll().execute())
+  assert.deepEqual(nodes, [{ id: 5, epoch: 9, wal_mark: null }])
   assert.equal((await second.read((tx) => tx.selectFrom('migration').selectAll().execute())).length, MIGRATIONS.length)
+  await second.close()
+})
+
+test('a database of the first version opens and keeps what it holds', async () => {
+  const url = `sqlite://${root}/first-version.db`
+  const first = await openDatabase(url)
+  await first.write(async (tx) => {
+    await sql`alter table stream drop column cleaned_offset`.execute(tx)
+    await sql`alter table node drop column wal_mark`.execute(tx)
+    await tx.deleteFrom('migration').where('name', '>', '0001-initial').execute()
+    await sql`insert into stream values (3, 1, 0, 7)`.execute(tx)
+    await sql`insert into node values (5, 9)`.execute(tx)
+  })
+  await first.close()
+  const second = await openDatabase(url)
+  const [streams, nodes] = await second.read(async (tx) => [
+    await tx.selectFrom('stream').selectAll().execute(),
+    await tx.selectFrom('node').selectAll().execute()
+  ])
+  assert.deepEqual(streams, [{ id: 3, epoch: 1, start_offset: 0, end_offset: 7, cleaned_offset: 0 }])
+  assert.deepEqual(nodes, [{ id: 5, epoch: 9, wal_mark: null }])
   await second.close()
 })
 

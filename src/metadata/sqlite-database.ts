@@ -5,8 +5,9 @@
  * Several processes may open one file: a writer waits up to `BUSY_TIMEOUT_MS` for another, and blocks its event loop
  * meanwhile, which is fine for the rare write of a command beside a node, and for nothing more.
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -21,7 +22,7 @@ import {
 import Libsql from 'libsql'
 import { assert, Fault } from '../runtime/fault.ts'
 import { Database } from './database.ts'
-import { migrate } from './migration-runner.ts'
+import { migrate, requireMigrated } from './migration-runner.ts'
 import type { Tables } from './schema.ts'
 
 const BUSY_TIMEOUT_MS = 5000
@@ -42,6 +43,38 @@ export async function openDatabase(url: string): Promise<Database> {
   return database
 }
 
+/**
+ * Opens the database that `url` names to look at it, beside a node or without one: nothing of it is changed or made, and
+ * `write` is Fault `invalid`. Fault `missing` when there is no such file, `invalid` when another version wrote it.
+ */
+export async function openToRead(url: string): Promise<Database> {
+  const path = sqlitePath(url)
+  if (!existsSync(path)) {
+    const remedy = 'name the directory of a node that has run with --data-dir, or its database with --metadata'
+    throw new Fault('missing', `there is no metadata database ${path}: ${remedy}`)
+  }
+  const connection = connect(`${pathToFileURL(path).href}?mode=ro`)
+  const database = openConnection(path, connection, [`busy_timeout = ${BUSY_TIMEOUT_MS}`])
+  try {
+    await requireMigrated(database)
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  return database
+}
+
+/**
+ * Fault `missing` when the folder of the database is not there: for commands that may make the database, but not a whole
+ * data directory because its name was mistyped.
+ */
+export function requireDatabaseFolder(url: string): void {
+  const folder = dirname(sqlitePath(url))
+  if (existsSync(folder)) return
+  const remedy = 'name the directory of a node with --data-dir, or start one there first'
+  throw new Fault('missing', `there is no directory ${folder}: ${remedy}`)
+}
+
 /** The file path that a `sqlite:` URL names. */
 export function sqlitePath(url: string): string {
   const remedy = 'write sqlite:///absolute/path/metadata.db or sqlite:relative/path/metadata.db'
@@ -58,13 +91,18 @@ export function sqlitePath(url: string): string {
 }
 
 function openSqlite(path: string): Database {
-  const connection = connect(path)
-  try {
+  return openConnection(path, connect(path), [
     // Before anything else: even the switch to the write-ahead journal may meet another process.
-    connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
-    connection.exec('PRAGMA journal_mode = WAL')
-    connection.exec('PRAGMA synchronous = FULL')
-    connection.exec('PRAGMA foreign_keys = ON')
+    `busy_timeout = ${BUSY_TIMEOUT_MS}`,
+    'journal_mode = WAL',
+    'synchronous = FULL',
+    'foreign_keys = ON'
+  ])
+}
+
+function openConnection(path: string, connection: Libsql.Database, pragmas: readonly string[]): Database {
+  try {
+    for (const pragma of pragmas) connection.exec(`PRAGMA ${pragma}`)
   } catch (error) {
     connection.close()
     throw sqliteFault(path, error) ?? error
@@ -79,7 +117,7 @@ function openSqlite(path: string): Database {
 
 function connect(path: string): Libsql.Database {
   try {
-    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
+    if (path !== ':memory:' && !path.startsWith('file:')) mkdirSync(dirname(path), { recursive: true })
     return new Libsql(path)
   } catch (cause) {
     const remedy = 'check that it is a file in a directory that this user may write'
@@ -144,20 +182,42 @@ class ImmediateDialect extends SqliteDialect {
   }
 }
 
-/** Smooths two edges of libsql: it aborts the process on a boolean parameter, and returns blobs as `ArrayBuffer`. */
+/**
+ * Short statements that are kept compiled, some 10 KiB each: half of what a small transaction costs is compiling. Long
+ * ones are of many rows, take a hundred times that, and seldom come again with as many rows.
+ */
+const KEPT_STATEMENTS_MAX = 100
+const KEPT_LENGTH_MAX = 1000
+
+/**
+ * Smooths two edges of libsql: it aborts the process on a boolean parameter, and returns blobs as `ArrayBuffer`. Keeps
+ * the short statements that were used last.
+ */
 function guarded(connection: Libsql.Database): SqliteDatabase {
+  const kept = new Map<string, SqliteStatement>()
   return {
     close: () => connection.close(),
     prepare(sql): SqliteStatement {
-      const statement = connection.prepare(sql)
-      return {
-        reader: statement.reader,
-        run: (parameters) => statement.run(checked(parameters)),
-        all: (parameters) => statement.all(checked(parameters)).map(withBuffers),
-        iterate: () => {
-          throw new Error('rows are not streamed')
-        }
-      }
+      const statement = kept.get(sql) ?? compile(connection, sql)
+      if (sql.length > KEPT_LENGTH_MAX) return statement
+      // Last used, last in the map.
+      kept.delete(sql)
+      kept.set(sql, statement)
+      const [oldest] = kept.keys()
+      if (kept.size > KEPT_STATEMENTS_MAX && oldest !== undefined) kept.delete(oldest)
+      return statement
+    }
+  }
+}
+
+function compile(connection: Libsql.Database, sql: string): SqliteStatement {
+  const statement = connection.prepare(sql)
+  return {
+    reader: statement.reader,
+    run: (parameters) => statement.run(checked(parameters)),
+    all: (parameters) => statement.all(checked(parameters)).map(withBuffers),
+    iterate: () => {
+      throw new Error('rows are not streamed')
     }
   }
 }

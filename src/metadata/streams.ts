@@ -16,6 +16,23 @@ export async function loadStreams(tx: Tx, ids: readonly number[]): Promise<Map<n
   return streams
 }
 
+/** Saves the offsets of streams, given as `loadStreams` found them in this transaction and changed since. Announces nothing. */
+export async function saveStreams(tx: Tx, rows: readonly Tables['stream'][]): Promise<void> {
+  // All rows exist: the upsert is an update of many rows in one statement that both engines know.
+  for (const batch of batches(rows)) {
+    await tx
+      .insertInto('stream')
+      .values(batch)
+      .onConflict((conflict) =>
+        conflict.column('id').doUpdateSet((eb) => ({
+          end_offset: eb.ref('excluded.end_offset'),
+          cleaned_offset: eb.ref('excluded.cleaned_offset')
+        }))
+      )
+      .execute()
+  }
+}
+
 export async function openStreams(
   tx: Tx,
   changes: ChangeSet,

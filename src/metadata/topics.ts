@@ -63,7 +63,7 @@ async function addPartitions(
   const firstStream = await allocate(tx, 'stream', total - from)
   const streamIds = Array.from({ length: total - from }, (_, n) => firstStream + n)
   for (const ids of batches(streamIds)) {
-    const streams = ids.map((id) => ({ id, epoch: 0, start_offset: 0, end_offset: 0 }))
+    const streams = ids.map((id) => ({ id, epoch: 0, start_offset: 0, end_offset: 0, cleaned_offset: 0 }))
     await tx.insertInto('stream').values(streams).execute()
     const partitions = ids.map((id) => ({
       topic_id: topicId,

@@ -21,6 +21,8 @@ export interface NodeEffects {
 
 export interface RunningNode {
   status(): NodeStatus
+  /** Rejects when the write-ahead log can take nothing any more: the process should end. Never resolves. */
+  readonly failed: Promise<never>
   /** Stops taking records, finishes what is under way, closes everything. What was acknowledged stays. */
   close(): Promise<void>
 }
@@ -37,12 +39,13 @@ export async function startNode(configuration: Configuration, effects: NodeEffec
   const { clock } = effects
   const startedMs = clock.monotonic()
   const parts = { ...effects, configuration, log: createLogger(configuration.logLevel) }
+  const failure = new AbortController()
   const closers: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
     for (let next = closers.pop(); next !== undefined; next = closers.pop()) await next()
   }
   try {
-    const storage = await openStorage(configuration, parts)
+    const storage = await openStorage(configuration, { ...parts, failed: (fault) => failure.abort(fault) })
     closers.push(storage.close)
     const broker = createBroker(parts, storage)
     closers.push(() => broker.close())
@@ -54,11 +57,21 @@ export async function startNode(configuration: Configuration, effects: NodeEffec
       bootstrap: address(configuration, broker.port),
       onClose: (closer) => closers.push(closer)
     })
-    return { status: () => status(parts, startedMs, storage, broker, ingress), close }
+    return { status: () => status(parts, startedMs, storage, broker, ingress), failed: aborted(failure.signal), close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** Rejects with the signal's reason; that nobody listens is no bug. */
+function aborted(signal: AbortSignal): Promise<never> {
+  const promise = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  promise.catch(() => undefined)
+  return promise
 }
 
 function createBroker({ configuration, clock, random, log }: Parts, { metadata, engine }: Storage): Broker {

@@ -1,11 +1,13 @@
 /** Opens what a node keeps its data in, in the order in which one needs the other, and closes it in reverse. */
 import { accessSync, constants, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DataDirectoryLock } from '../metadata/data-directory-lock.ts'
 import type { Database } from '../metadata/database.ts'
+import { DirectoryLock } from '../metadata/directory-lock.ts'
 import { SqlMetadata } from '../metadata/sql-metadata.ts'
 import { openDatabase } from '../metadata/sqlite-database.ts'
-import { DirectoryObjectStore } from '../object-store/directory-object-store.ts'
+import { requireConditionalPut } from '../object-store/conditional-put-probe.ts'
+import { ConfiguredObjectStores } from '../object-store/configured-object-stores.ts'
+import { DEFAULT_PROFILE } from '../object-store/object-stores.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { type Configuration, pathOfLocation } from '../runtime/configuration.ts'
 import { Fault } from '../runtime/fault.ts'
@@ -14,61 +16,129 @@ import type { Random } from '../runtime/random.ts'
 import { StreamEngine } from '../stream/stream-engine.ts'
 import { FileWal } from '../stream/wal/file-wal.ts'
 import { FileWalDevice } from '../stream/wal/file-wal-device.ts'
+import { ObjectWal } from '../stream/wal/object-wal.ts'
+import type { Wal } from '../stream/wal/wal.ts'
+import { StorageUseRecorder } from './storage-use-recorder.ts'
 
-/** The one object-store profile there is so far. */
-const PROFILE = 'default'
-/** Memory for blocks read back from objects: enough for some dozens of consumers that catch up. */
-const BLOCK_CACHE_BYTES = 64 * 1024 * 1024
+/** The value of the `wal` setting that puts the log into the object store. */
+const OBJECT_WAL = 'object:'
 
 export interface StorageEffects {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** Called once when the write-ahead log can take nothing any more. */
+  readonly failed: (fault: Error) => void
 }
 
 export interface Storage {
   readonly database: Database
   readonly metadata: SqlMetadata
+  readonly stores: ConfiguredObjectStores
   readonly engine: StreamEngine
   close(): Promise<void>
 }
 
 /** Fault `conflict` when another process runs on the same data, `corrupt` when the log cannot be read back. */
 export async function openStorage(configuration: Configuration, effects: StorageEffects): Promise<Storage> {
-  const { clock, random, log } = effects
-  const closers: (() => Promise<void> | void)[] = []
+  const closers: Closers = []
   const close = async (): Promise<void> => {
     for (let next = closers.pop(); next !== undefined; next = closers.pop()) await next()
   }
   try {
-    makeFolder(configuration.dataDir)
-    makeFolder(dirname(pathOfLocation(configuration.metadata)))
-    const lock = DataDirectoryLock.acquire(configuration.dataDir)
-    closers.push(() => lock.release())
-    const database = await openDatabase(configuration.metadata)
-    const metadata = await SqlMetadata.open({ database, clock, random })
-    closers.push(() => metadata.close())
-    const store = await DirectoryObjectStore.open({ root: pathOfLocation(configuration.objectStore), clock, random })
-    closers.push(() => store.close())
-    const device = await FileWalDevice.open(pathOfLocation(configuration.wal))
-    const wal = new FileWal({ device, clock, random, log, bytesMax: configuration.walBytesMax })
-    await metadata.registerNode(configuration.nodeId)
-    const { logCacheBytes, uploadBytes, uploadIntervalMs } = configuration
-    const engine = new StreamEngine({
-      nodeId: configuration.nodeId,
-      clock,
-      log,
-      metadata,
-      store,
-      wal,
-      settings: { logCacheBytes, blockCacheBytes: BLOCK_CACHE_BYTES, uploadBytes, uploadIntervalMs, profile: PROFILE }
-    })
-    closers.push(() => engine.close())
-    await engine.recover()
-    return { database, metadata, engine, close }
+    return { ...(await openParts(configuration, effects, closers)), close }
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** What has been opened and must be closed, in this order. */
+type Closers = (() => Promise<void> | void)[]
+
+async function openParts(
+  configuration: Configuration,
+  effects: StorageEffects,
+  closers: Closers
+): Promise<Omit<Storage, 'close'>> {
+  const { clock, random } = effects
+  const { nodeId } = configuration
+  makeFolder(configuration.dataDir)
+  makeFolder(dirname(pathOfLocation(configuration.metadata)))
+  lock(configuration.dataDir, 'data directory', '--data-dir', closers)
+  const database = await openDatabase(configuration.metadata)
+  const metadata = await SqlMetadata.open({ database, clock, random })
+  closers.push(() => metadata.close())
+  const urls = { ...configuration.objectStoreProfiles, [DEFAULT_PROFILE]: configuration.objectStore }
+  const stores = await ConfiguredObjectStores.open(urls, { clock, random })
+  closers.push(() => stores.close())
+  requireProfiles(metadata, stores)
+  const nodeEpoch = await metadata.registerNode(nodeId)
+  const wal = await openWal(configuration, effects, closers, { metadata, stores, epoch: nodeEpoch })
+  const engine = new StreamEngine({
+    ...effects,
+    nodeId,
+    nodeEpoch,
+    metadata,
+    stores,
+    wal,
+    settings: configuration
+  })
+  closers.push(() => engine.close())
+  await engine.recover()
+  const use = new StorageUseRecorder({
+    ...effects,
+    nodeId,
+    database,
+    stores,
+    uploadedBytes: (p) => engine.uploadedBytes(p)
+  })
+  use.start()
+  closers.push(() => use.close())
+  return { database, metadata, stores, engine }
+}
+
+async function openWal(
+  configuration: Configuration,
+  { clock, random, log }: StorageEffects,
+  closers: Closers,
+  { metadata, stores, epoch }: { metadata: SqlMetadata; stores: ConfiguredObjectStores; epoch: number }
+): Promise<Wal> {
+  const { nodeId, walBytesMax: bytesMax } = configuration
+  const common = { clock, random, log, bytesMax }
+  if (configuration.wal === OBJECT_WAL) {
+    const store = stores.store(DEFAULT_PROFILE)
+    await requireConditionalPut(store, random, configuration.objectStore)
+    return new ObjectWal({ ...common, store, nodeId, epoch, loadMark: () => metadata.walMark(nodeId) })
+  }
+  const mark = await metadata.walMark(nodeId)
+  if (mark?.startsWith(OBJECT_WAL)) {
+    throw new Fault(
+      'invalid',
+      `node ${nodeId} has its write-ahead log in the object store, and it may hold records: start it with --wal ${OBJECT_WAL}, or start a node with another --node-id`
+    )
+  }
+  const folder = pathOfLocation(configuration.wal)
+  makeFolder(folder)
+  // It may lie elsewhere than the data directory, and be found by a node with another one.
+  lock(folder, 'write-ahead log', '--wal', closers)
+  return new FileWal({ ...common, device: await FileWalDevice.open(folder) })
+}
+
+function lock(directory: string, what: string, flag: string, closers: Closers): void {
+  const held = DirectoryLock.acquire({ directory, what, flag })
+  closers.push(() => held.release())
+}
+
+/** What was stored under a profile can be reached only while the configuration knows the name. */
+function requireProfiles({ image }: SqlMetadata, stores: ConfiguredObjectStores): void {
+  const known = new Set(stores.profiles())
+  for (const { profile } of image.objects()) {
+    if (known.has(profile)) continue
+    throw new Fault(
+      'invalid',
+      `data is stored under the object-store profile "${profile}", which is not configured: add it to objectStoreProfiles`
+    )
   }
 }
 

@@ -14,7 +14,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { assert, Fault, type FaultKind } from '../runtime/fault.ts'
 import { type Random, uuid } from '../runtime/random.ts'
 import { rangeBeyondEnd, requireKey, requirePrefix, requireRange } from './object-key.ts'
-import type { ByteRange, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts'
+import type { ByteRange, ObjectInfo, ObjectStore, Piece, PutOptions } from './object-store.ts'
 
 /** `~` is illegal in keys, so no object can ever lie in here. */
 const INCOMING = '~incoming'
@@ -22,6 +22,8 @@ const INCOMING = '~incoming'
 const LEFTOVER_AGE_MS = 15 * 60_000
 /** The most buffers that one writev(2) takes (IOV_MAX on Linux and macOS). */
 const BUFFERS_PER_WRITE = 1024
+/** Copies go through memory in pieces of this size. */
+const COPY_BYTES = 1024 * 1024
 /** How often a put starts again because concurrent deletes removed its folder, empty until then. */
 const FOLDER_ATTEMPTS = 10
 
@@ -62,25 +64,35 @@ export class DirectoryObjectStore implements ObjectStore {
     })
   }
 
+  /** Opens the store to read it: makes and removes nothing. Fault `missing` when there is no such folder. */
+  static async openToRead(
+    options: Pick<DirectoryObjectStoreOptions, 'root' | 'random'>
+  ): Promise<DirectoryObjectStore> {
+    const root = resolve(options.root)
+    return faulted(`open the object store in ${root}`, { ENOENT: ['missing', 'there is no such folder'] }, async () => {
+      await readdir(root)
+      return new DirectoryObjectStore(root, options.random)
+    })
+  }
+
   private constructor(root: string, random: Random) {
     this.#root = root
     this.#random = random
   }
 
   async put(key: string, parts: readonly Buffer[], options: PutOptions = {}): Promise<void> {
-    this.#requireOpen()
-    const path = this.#path(key)
-    await faulted(`put object ${key}`, PUT_FAULTS, async () => {
-      // A cheap look first: a writer that lost the race should not write megabytes to learn it.
-      if (options.ifAbsent && (await exists(path))) throw new Fault('conflict', `object ${key} exists already`)
-      const incoming = join(this.#root, INCOMING, uuid(this.#random))
-      try {
-        await writeDurably(incoming, parts)
-        await this.#publish(incoming, path, options.ifAbsent ?? false)
-      } finally {
-        await rm(incoming, { force: true })
+    await this.#store(key, options, (incoming) => writeAll(incoming, parts))
+  }
+
+  async compose(key: string, pieces: AsyncIterable<Piece>, options: PutOptions = {}): Promise<ObjectInfo> {
+    let size = 0
+    await this.#store(key, options, async (incoming) => {
+      for await (const piece of passingErrors(pieces)) {
+        if ('key' in piece) size += await this.#copy(piece.key, piece.range, incoming)
+        else size += await writeAll(incoming, piece.parts)
       }
     })
+    return { key, size }
   }
 
   async get(key: string, range?: ByteRange): Promise<Buffer> {
@@ -88,15 +100,7 @@ export class DirectoryObjectStore implements ObjectStore {
     const path = this.#path(key)
     if (range !== undefined) requireRange(key, range)
     return faulted(`get object ${key}`, READ_FAULTS, async () => {
-      const file = await open(path, constants.O_RDONLY)
-      try {
-        const { size } = await file.stat()
-        const { start, end } = range ?? { start: 0, end: size }
-        if (end > size) throw rangeBeyondEnd(key, { start, end }, size)
-        return await readExactly(file, start, end - start)
-      } finally {
-        await file.close()
-      }
+      return withRange(key, path, range, (file, { start, end }) => readExactly(file, start, end - start))
     })
   }
 
@@ -131,6 +135,36 @@ export class DirectoryObjectStore implements ObjectStore {
 
   async close(): Promise<void> {
     this.#closed = true
+  }
+
+  /** `write` fills the file that becomes the object; when it throws, there is none. */
+  async #store(key: string, options: PutOptions, write: (incoming: FileHandle) => Promise<unknown>): Promise<void> {
+    this.#requireOpen()
+    const path = this.#path(key)
+    await faulted(`put object ${key}`, PUT_FAULTS, async () => {
+      // A cheap look first: a writer that lost the race should not write megabytes to learn it.
+      if (options.ifAbsent && (await exists(path))) throw new Fault('conflict', `object ${key} exists already`)
+      const incoming = join(this.#root, INCOMING, uuid(this.#random))
+      try {
+        await writeDurably(incoming, write)
+        await this.#publish(incoming, path, options.ifAbsent ?? false)
+      } finally {
+        await rm(incoming, { force: true })
+      }
+    })
+  }
+
+  async #copy(key: string, range: ByteRange, target: FileHandle): Promise<number> {
+    const path = this.#path(key)
+    requireRange(key, range)
+    return faulted(`copy object ${key}`, READ_FAULTS, () =>
+      withRange(key, path, range, async (file, { start, end }) => {
+        for (let at = start; at < end; at += COPY_BYTES) {
+          await writeAll(target, [await readExactly(file, at, Math.min(COPY_BYTES, end - at))])
+        }
+        return end - start
+      })
+    )
   }
 
   async #publish(incoming: string, path: string, ifAbsent: boolean): Promise<void> {
@@ -223,23 +257,46 @@ export class DirectoryObjectStore implements ObjectStore {
   }
 }
 
-async function writeDurably(path: string, parts: readonly Buffer[]): Promise<void> {
+async function writeDurably(path: string, write: (file: FileHandle) => Promise<unknown>): Promise<void> {
   const file = await open(path, 'wx')
   try {
-    for (let first = 0; first < parts.length; first += BUFFERS_PER_WRITE) {
-      await writeAll(file, parts.slice(first, first + BUFFERS_PER_WRITE))
-    }
+    await write(file)
     await file.sync()
   } finally {
     await file.close()
   }
 }
 
-async function writeAll(file: FileHandle, parts: readonly Buffer[]): Promise<void> {
-  const { bytesWritten } = await file.writev(parts)
-  const bytes = parts.reduce((sum, part) => sum + part.length, 0)
-  // writev may be cut short by a signal or a limit; the rest is copied, as this hardly ever happens.
-  if (bytesWritten < bytes) await file.writeFile(Buffer.concat(parts).subarray(bytesWritten))
+/** Appends the parts; bytes written. */
+async function writeAll(file: FileHandle, parts: readonly Buffer[]): Promise<number> {
+  let bytes = 0
+  for (let first = 0; first < parts.length; first += BUFFERS_PER_WRITE) {
+    const some = parts.slice(first, first + BUFFERS_PER_WRITE)
+    const { bytesWritten } = await file.writev(some)
+    const wanted = some.reduce((sum, part) => sum + part.length, 0)
+    // writev may be cut short by a signal or a limit; the rest is copied, as this hardly ever happens.
+    if (bytesWritten < wanted) await file.writeFile(Buffer.concat(some).subarray(bytesWritten))
+    bytes += wanted
+  }
+  return bytes
+}
+
+/** Opens the file of an object and checks that it has the range; the whole of it when there is none. */
+async function withRange<T>(
+  key: string,
+  path: string,
+  range: ByteRange | undefined,
+  work: (file: FileHandle, range: ByteRange) => Promise<T>
+): Promise<T> {
+  const file = await open(path, constants.O_RDONLY)
+  try {
+    const { size } = await file.stat()
+    const wanted = range ?? { start: 0, end: size }
+    if (wanted.end > size) throw rangeBeyondEnd(key, wanted, size)
+    return await work(file, wanted)
+  } finally {
+    await file.close()
+  }
 }
 
 async function readExactly(file: FileHandle, start: number, length: number): Promise<Buffer> {
@@ -295,11 +352,23 @@ async function ignoring(codes: readonly string[], work: Promise<unknown>): Promi
   }
 }
 
+/** An error of whoever supplies the pieces, on its way through `faulted`: it is not one of our file system. */
+class ForeignError extends Error {}
+
+async function* passingErrors(pieces: AsyncIterable<Piece>): AsyncGenerator<Piece> {
+  try {
+    yield* pieces
+  } catch (error) {
+    throw new ForeignError('taking a piece failed', { cause: error })
+  }
+}
+
 /** Runs `work`; errors of the file system become Faults of the kind that `kinds` has for their code. */
 async function faulted<T>(attempt: string, kinds: FaultKinds, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
+    if (error instanceof ForeignError) throw error.cause
     const code = codeOf(error)
     if (code === '' || !(error instanceof Error)) throw error
     const [kind, reason] = kinds[code] ?? ['unavailable', error.message]

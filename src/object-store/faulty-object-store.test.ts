@@ -4,6 +4,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { isFault } from '../runtime/fault.ts'
 import { seededRandom } from '../runtime/random.ts'
 import { systemClock } from '../runtime/system-clock.ts'
+import { pieces } from './compose-contract.ts'
 import { FaultyObjectStore } from './faulty-object-store.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
 import { listed, objectStoreContract } from './object-store-contract.ts'
@@ -78,4 +79,59 @@ it('latency passes on the injected clock', async () => {
   assert.equal(delays.length, 50)
   assert.ok(delays.every((delay) => delay >= 20 && delay < 30))
   assert.ok(new Set(delays).size > 10)
+})
+
+it('throttling refuses a share of the calls without effect', async () => {
+  const { inner, faulty } = faultyStore()
+  faulty.faults.throttling = 0.3
+  const results = await Promise.allSettled(Array.from({ length: 200 }, (_, index) => faulty.put(`k${index}`, [])))
+  const refused = results.filter((result) => result.status === 'rejected')
+  assert.ok(refused.length > 30 && refused.length < 90, `${refused.length} of 200 calls were refused`)
+  for (const { reason } of refused) assert.ok(isFault(reason, 'unavailable') && /SlowDown/.test(reason.message))
+  assert.equal((await listed(inner, '')).length, 200 - refused.length)
+})
+
+it('a stale list is the list of an earlier moment, and reads are never stale', async () => {
+  const { faulty } = faultyStore(3)
+  const moments: string[] = []
+  const moment = async () => moments.push(JSON.stringify(await listed(faulty, 'a/')))
+  await moment()
+  for (let round = 0; round < 5; round++) {
+    await faulty.put(`a/${round}`, [Buffer.alloc(round)])
+    await moment()
+    await faulty.put('b', [])
+    if (round % 2 === 1) {
+      await faulty.delete([`a/${round}`])
+      await moment()
+    }
+  }
+  await faulty.put('a/0', [Buffer.alloc(9)])
+  const now = JSON.stringify(await listed(faulty, 'a/'))
+  faulty.faults.staleLists = 1
+  const seen = new Set<string>()
+  for (let i = 0; i < 100; i++) seen.add(JSON.stringify(await listed(faulty, 'a/')))
+  assert.ok(seen.size > 3, `${seen.size} different lists`)
+  for (const list of seen) assert.ok(list === now || moments.includes(list), list)
+  assert.equal((await faulty.get('a/0')).length, 9)
+})
+
+it('calls that are held begin only when they are released', async () => {
+  const { inner, faulty } = faultyStore()
+  const release = faulty.hold((call) => call.startsWith('put a'))
+  const held = faulty.put('a', [])
+  await faulty.put('b', [])
+  assert.deepEqual(await listed(inner, ''), [{ key: 'b', size: 0 }])
+  release()
+  await held
+  assert.equal((await listed(inner, '')).length, 2)
+})
+
+it('composing suffers like putting', async () => {
+  const { inner, faulty } = faultyStore()
+  faulty.faults.errorsAfter = 1
+  await assert.rejects(faulty.compose('after', pieces()), (error) => isFault(error, 'unavailable'))
+  assert.deepEqual(await listed(inner, ''), [{ key: 'after', size: 0 }])
+  faulty.faults.outage = true
+  await assert.rejects(faulty.compose('outage', pieces()), (error) => isFault(error, 'unavailable'))
+  assert.equal((await listed(inner, '')).length, 1)
 })

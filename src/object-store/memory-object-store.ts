@@ -4,7 +4,7 @@
  */
 import { Fault } from '../runtime/fault.ts'
 import { rangeBeyondEnd, requireKey, requirePrefix, requireRange } from './object-key.ts'
-import type { ByteRange, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts'
+import type { ByteRange, ObjectInfo, ObjectStore, Piece, PutOptions } from './object-store.ts'
 
 export class MemoryObjectStore implements ObjectStore {
   readonly #objects = new Map<string, Buffer>()
@@ -15,6 +15,18 @@ export class MemoryObjectStore implements ObjectStore {
     requireKey(key)
     if (options.ifAbsent && this.#objects.has(key)) throw new Fault('conflict', `object ${key} exists already`)
     this.#objects.set(key, Buffer.concat(parts))
+  }
+
+  async compose(key: string, pieces: AsyncIterable<Piece>, options: PutOptions = {}): Promise<ObjectInfo> {
+    this.#requireOpen()
+    requireKey(key)
+    const parts: Buffer[] = []
+    for await (const piece of pieces) {
+      if ('key' in piece) parts.push(await this.get(piece.key, piece.range))
+      else parts.push(...piece.parts)
+    }
+    await this.put(key, parts, options)
+    return { key, size: parts.reduce((sum, part) => sum + part.length, 0) }
   }
 
   async get(key: string, range?: ByteRange): Promise<Buffer> {

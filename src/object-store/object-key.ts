@@ -12,8 +12,13 @@ const SEGMENT_BYTES_MAX = 255
 const SEGMENT = /^[A-Za-z0-9!_.*'()=,:@&+$-]+$/
 
 export function requireKey(key: string): void {
-  const problem = key.length > KEY_BYTES_MAX ? `longer than ${KEY_BYTES_MAX} bytes` : problemOf(key.split('/'))
+  const problem = problemOfKey(key)
   if (problem !== undefined) throw new Fault('invalid', `object key ${JSON.stringify(key.slice(0, 200))}: ${problem}`)
+}
+
+/** For listings of places that others may write to. */
+export function isKey(key: string): boolean {
+  return problemOfKey(key) === undefined
 }
 
 /** A prefix may end anywhere inside a key; what it must not do is leave the store. */
@@ -33,6 +38,10 @@ export function requireRange(key: string, range: ByteRange): void {
 
 export function rangeBeyondEnd(key: string, range: ByteRange, size: number): Fault {
   return new Fault('invalid', `range [${range.start}, ${range.end}) of object ${key} ends beyond its ${size} bytes`)
+}
+
+function problemOfKey(key: string): string | undefined {
+  return key.length > KEY_BYTES_MAX ? `longer than ${KEY_BYTES_MAX} bytes` : problemOf(key.split('/'))
 }
 
 function problemOf(segments: readonly string[]): string | undefined {

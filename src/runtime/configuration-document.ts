@@ -55,6 +55,8 @@ function defaultText(setting: Setting): string {
       return `\`${formatBytes(setting.default)}\``
     case 'text':
       return setting.default === undefined ? 'none' : `\`${setting.default}\``
+    case 'profiles':
+      return 'none'
     default:
       return `\`${setting.default}\``
   }

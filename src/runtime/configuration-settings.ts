@@ -47,14 +47,29 @@ export interface ChoiceSetting<Choice extends string = string> extends About {
   readonly choices: readonly Choice[]
 }
 
-/** A component named by one URL with an absolute path; by default a place under the data directory. */
+/** A component named by one URL; by default one with an absolute path, a place under the data directory. */
 export interface LocationSetting extends About {
   readonly kind: 'location'
   readonly scheme: string
   readonly defaultBelowDataDir: string
+  /** Other forms, by what they begin with, and how each is shown. */
+  readonly others: Readonly<Record<string, string>>
 }
 
-export type Setting = TextSetting | IntegerSetting | BytesSetting | SwitchSetting | ChoiceSetting | LocationSetting
+/** Names of object-store profiles, each with the URL of its place. */
+export interface ProfilesSetting extends About {
+  readonly kind: 'profiles'
+  readonly default: Readonly<Record<string, string>>
+}
+
+export type Setting =
+  | TextSetting
+  | IntegerSetting
+  | BytesSetting
+  | SwitchSetting
+  | ChoiceSetting
+  | LocationSetting
+  | ProfilesSetting
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -137,20 +152,29 @@ const storage = {
     kind: 'location',
     scheme: 'file',
     defaultBelowDataDir: 'objects',
-    help: 'Where uploaded data lives: file:///directory.',
+    others: { 's3://': 's3://bucket/prefix?region=…&endpoint=…' },
+    help: 'Where uploaded data lives: a directory, or a bucket of an S3-compatible store (credentials come from the AWS variables).',
     cost: 'Data stays where it was written; the old place must remain reachable as long as its data is retained.'
+  },
+  objectStoreProfiles: {
+    kind: 'profiles',
+    default: {},
+    help: 'Further object stores by name; the topic setting longhaul.object.store.profile says which one keeps a topic.',
+    cost: 'Each is another set of objects and requests; a name must stay as long as data is kept under it.'
   },
   wal: {
     kind: 'location',
     scheme: 'file',
     defaultBelowDataDir: 'wal',
-    help: 'Where appends become durable before they are acknowledged: file:///directory.',
+    others: { 'object:': 'object:' },
+    help: 'Where appends become durable before they are acknowledged: a directory (milliseconds), or object: for the object store itself (no disk, a quarter of a second and its PUT).',
     cost: 'Its flush time is the floor of every acknowledgement; moving it without a clean stop loses what was not uploaded.'
   },
   metadata: {
     kind: 'location',
     scheme: 'sqlite',
     defaultBelowDataDir: 'metadata.sqlite',
+    others: {},
     help: 'Where topics, objects and devices are recorded: sqlite:///file.',
     cost: 'Without it the uploaded data cannot be found again: back it up.'
   },
@@ -185,6 +209,38 @@ const storage = {
     max: 3_600_000,
     help: 'Longest time that data waits for uploadBytes before it is uploaded anyway.',
     cost: 'Halving it about doubles the number of objects and PUTs when there is little traffic, and shortens recovery.'
+  },
+  blockCacheBytes: {
+    kind: 'bytes',
+    default: 64 * MiB,
+    min: 8 * MiB,
+    max: 64 * GiB,
+    help: 'Memory for data that was read back from objects, read-ahead included.',
+    cost: 'Too little for the number of consumers that catch up at once makes them read the same objects again.'
+  },
+  coldReadBytesPerSecond: {
+    kind: 'bytes',
+    default: 0,
+    min: 0,
+    max: 64 * GiB,
+    help: 'Most that is read from object storage per second, consumers and compaction together; 0: no limit.',
+    cost: 'A limit keeps a network free for producers and makes catching up take longer; compaction gives way first.'
+  },
+  compactionIntervalMs: {
+    kind: 'integer',
+    default: 30_000,
+    min: 100,
+    max: 86_400_000,
+    help: 'How often objects are looked through for some to merge, or split by stream.',
+    cost: 'Longer intervals let more small objects gather, each of which costs a read when a consumer catches up.'
+  },
+  objectGraceMs: {
+    kind: 'integer',
+    default: 600_000,
+    min: 1_000,
+    max: 604_800_000,
+    help: 'How long an object that nothing refers to any more is kept before it is deleted.',
+    cost: 'A read or an upload that takes longer than this has to begin again.'
   }
 } as const satisfies Record<string, Setting>
 
@@ -308,9 +364,11 @@ type Value<S> = S extends { kind: 'choice'; choices: readonly (infer Choice)[] }
     ? number
     : S extends { kind: 'switch' }
       ? boolean
-      : S extends { kind: 'location' } | { default: string }
-        ? string
-        : string | undefined
+      : S extends { kind: 'profiles' }
+        ? Readonly<Record<string, string>>
+        : S extends { kind: 'location' } | { default: string }
+          ? string
+          : string | undefined
 
 /** What a node runs with: every setting has its value; `dataDir` is absolute and locations are absolute URLs. */
 export type Configuration = { readonly [Name in SettingName]: Value<(typeof settings)[Name]> }
@@ -339,7 +397,9 @@ export function allowedValues(setting: Setting): string {
     case 'choice':
       return `one of ${setting.choices.join(', ')}`
     case 'location':
-      return `a URL with an absolute path, ${setting.scheme}:///…`
+      return [`a URL with an absolute path, ${setting.scheme}:///…`, ...Object.values(setting.others)].join(', or ')
+    case 'profiles':
+      return 'names with URLs as for objectStore: eu=s3://…,us=s3://… in a flag or variable, keys and values in YAML'
   }
 }
 

@@ -52,11 +52,31 @@ describe('configuration', () => {
     const defaults = load({})
     for (const name of settingNames) {
       const value = defaults[name]
-      if (value === undefined) continue
+      if (value === undefined || typeof value === 'object') continue
       assert.equal(load({ flags: { [name]: String(value) } })[name], value, name)
       assert.equal(load({ env: { [variableOf(name)]: String(value) } })[name], value, name)
       assert.equal(load({ file: JSON.stringify({ [name]: value }) })[name], value, name)
     }
+  })
+
+  test('stores and logs are named by URLs, profiles by names with URLs, as text or as keys', () => {
+    const bucket = 's3://bucket/prefix?region=eu-central-1'
+    assert.equal(load({ flags: { objectStore: bucket } }).objectStore, bucket)
+    assert.equal(load({ flags: { wal: 'object:' } }).wal, 'object:')
+    for (const wal of ['object:x', 's3://bucket', 'object']) refuses({ flags: { wal } }, 'wal is', 'object:')
+    for (const objectStore of ['s3://', 'object:', 'http://host']) refuses({ flags: { objectStore } }, 's3://bucket')
+    const profiles = { eu: bucket, us: 'file:///srv/us' }
+    assert.deepEqual(load({}).objectStoreProfiles, {})
+    assert.deepEqual(
+      load({ flags: { objectStoreProfiles: `eu=${bucket},us=file:///srv/us` } }).objectStoreProfiles,
+      profiles
+    )
+    assert.deepEqual(load({ file: JSON.stringify({ objectStoreProfiles: profiles }) }).objectStoreProfiles, profiles)
+    for (const objectStoreProfiles of ['eu', 'eu=', `EU=${bucket}`, `eu=${bucket},`, '=file:///srv']) {
+      refuses({ flags: { objectStoreProfiles } }, 'objectStoreProfiles is', 'eu=s3://')
+    }
+    refuses({ flags: { objectStoreProfiles: `default=${bucket}` } }, 'objectStoreProfiles', 'objectStore')
+    refuses({ file: JSON.stringify({ objectStoreProfiles: ['x'] }) }, 'objectStoreProfiles is')
   })
 
   test('every number just outside its bounds is refused with the bounds', () => {

@@ -13,6 +13,7 @@ import {
   allowedValues,
   type Configuration,
   flagOf,
+  type LocationSetting,
   parseBytes,
   type Setting,
   type SettingName,
@@ -136,7 +137,9 @@ function parseValue(setting: Setting, raw: unknown): unknown {
     case 'choice':
       return setting.choices.find((choice) => choice === raw)
     case 'location':
-      return typeof raw === 'string' && isLocation(raw, setting.scheme) ? raw : undefined
+      return typeof raw === 'string' && isLocation(raw, setting) ? raw : undefined
+    case 'profiles':
+      return parseProfiles(raw)
   }
 }
 
@@ -144,7 +147,21 @@ function within({ min, max }: { min: number; max: number }, value: unknown): num
   return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max ? value : undefined
 }
 
-function isLocation(text: string, scheme: string): boolean {
+function parseProfiles(raw: unknown): Readonly<Record<string, string>> | undefined {
+  const pairs =
+    typeof raw === 'string'
+      ? raw.split(',').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const)
+      : Object.entries(Object(raw) as Record<string, unknown>)
+  const valid = pairs.every(
+    ([name, url]) =>
+      /^[a-z0-9][a-z0-9-]*$/.test(name) && typeof url === 'string' && isLocation(url, settings.objectStore)
+  )
+  return valid ? (Object.fromEntries(pairs) as Record<string, string>) : undefined
+}
+
+function isLocation(text: string, { scheme, others }: Pick<LocationSetting, 'scheme' | 'others'>): boolean {
+  const other = Object.keys(others).find((start) => text.startsWith(start))
+  if (other !== undefined) return URL.canParse(text) && (text === other) === !other.endsWith('/')
   if (!text.startsWith(`${scheme}:///`)) return false
   try {
     return pathOfLocation(text) !== '/'
@@ -167,6 +184,11 @@ function complete(values: Partial<Record<SettingName, unknown>>, workingDirector
     problems.push(
       `host is ${show(values.host)}, which other machines can reach, and the Kafka port has no authentication yet: ` +
         `add ${flagOf('allowUnauthenticatedClients')} if the network around it is trusted, or listen on 127.0.0.1`
+    )
+  }
+  if (Object.hasOwn(Object(values.objectStoreProfiles), 'default')) {
+    problems.push(
+      'objectStoreProfiles has the name default, which is that of objectStore: give the profile another name'
     )
   }
   if (Number(values.messageBytesMax) >= Number(values.frameBytesMax)) {

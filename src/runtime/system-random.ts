@@ -3,7 +3,8 @@ import { randomBytes, randomInt } from 'node:crypto'
 import type { Random } from './random.ts'
 
 export const systemRandom: Random = {
-  float: () => randomInt(0x1_0000_0000_0000) / 0x1_0000_0000_0000,
+  // 2^48 - 1 is the largest bound that randomInt takes.
+  float: () => randomInt(0xffff_ffff_ffff) / 0xffff_ffff_ffff,
   int: (bound) => randomInt(bound),
   bytes: (length) => randomBytes(length)
 }

@@ -10,26 +10,35 @@ import { entryBytes, StreamLog } from './stream-log.ts'
 /** Uploads whose data may stay in memory. More only happen when there is little traffic; then nobody misses the oldest. */
 const COMMITTED_UPLOADS_MAX = 256
 
-/** Everything that was durable and not in objects at one moment. */
+/** What one upload takes along of a stream. */
+export interface FrozenStream {
+  readonly log: StreamLog
+  readonly entries: readonly Entry[]
+  /** `entries` cover [startOffset, endOffset). */
+  readonly startOffset: number
+  readonly endOffset: number
+}
+
+/** What was durable and in no upload yet at one moment. */
 export interface FrozenTail {
-  readonly streams: readonly {
-    readonly log: StreamLog
-    readonly entries: readonly Entry[]
-    readonly endOffset: number
-  }[]
-  readonly bytes: number
-  /** No stream was left out: what lies before this moment in the write-ahead log is in the tail or in objects. */
+  readonly streams: readonly FrozenStream[]
+  /**
+   * No stream was left out: once this upload and those before it are committed, nothing that lies before this moment
+   * in the write-ahead log is needed.
+   */
   readonly whole: boolean
 }
 
 export class LogCache {
   readonly #bytesMax: number
   readonly #logs = new Map<number, StreamLog>()
-  readonly #dirty = new Set<StreamLog>()
+  /** Logs with entries that no upload has taken. */
+  readonly #waiting = new Set<StreamLog>()
   /** What each upload committed, oldest first: the order in which memory is given back. */
   readonly #committed: { readonly log: StreamLog; readonly endOffset: number }[][] = []
   #bytes = 0
   #dirtyBytes = 0
+  #waitingBytes = 0
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
@@ -43,6 +52,11 @@ export class LogCache {
   /** Bytes that no committed object holds yet. */
   get dirtyBytes(): number {
     return this.#dirtyBytes
+  }
+
+  /** Bytes that no upload has taken yet. */
+  get waitingBytes(): number {
+    return this.#waitingBytes
   }
 
   add(streamId: number, endOffset: number): StreamLog {
@@ -59,9 +73,10 @@ export class LogCache {
     const log = this.#logs.get(streamId)
     if (log === undefined) return
     this.#logs.delete(streamId)
-    this.#dirty.delete(log)
-    const entries = log.uncommitted()
-    for (const entry of entries) this.#dirtyBytes -= entryBytes(entry)
+    this.#waiting.delete(log)
+    this.#dirtyBytes -= sum(log.from(log.committedOffset))
+    this.#waitingBytes -= sum(log.from(log.frozenOffset))
+    log.freeze()
     log.commit(log.endOffset)
     this.#bytes -= log.drop(log.endOffset)
   }
@@ -71,26 +86,32 @@ export class LogCache {
     const bytes = entryBytes(entry)
     this.#bytes += bytes
     this.#dirtyBytes += bytes
-    this.#dirty.add(log)
+    this.#waitingBytes += bytes
+    this.#waiting.add(log)
     if (this.#bytes > this.#bytesMax) this.#evict()
   }
 
-  /** The tails of the streams that `wanted` picks. */
+  /** Takes along what no upload has taken yet, of the streams that `wanted` picks. */
   freeze(wanted: (streamId: number) => boolean): FrozenTail {
-    const logs = [...this.#dirty].filter((log) => wanted(log.streamId))
-    const streams = logs.map((log) => ({ log, entries: log.uncommitted(), endOffset: log.endOffset }))
-    let bytes = 0
-    for (const { entries } of streams) for (const entry of entries) bytes += entryBytes(entry)
-    return { streams, bytes, whole: logs.length === this.#dirty.size }
+    const streams: FrozenStream[] = []
+    for (const log of [...this.#waiting]) {
+      if (!wanted(log.streamId)) continue
+      const { frozenOffset: startOffset, endOffset } = log
+      const entries = log.from(startOffset)
+      log.freeze()
+      this.#waiting.delete(log)
+      this.#waitingBytes -= sum(entries)
+      streams.push({ log, entries, startOffset, endOffset })
+    }
+    return { streams, whole: this.#waiting.size === 0 }
   }
 
   /** Objects hold `tail` now: it may leave memory. Streams removed meanwhile are none of its business any more. */
   committed(tail: FrozenTail): void {
     for (const { log, entries, endOffset } of tail.streams) {
       if (this.#logs.get(log.streamId) !== log) continue
-      for (const entry of entries) this.#dirtyBytes -= entryBytes(entry)
+      this.#dirtyBytes -= sum(entries)
       log.commit(endOffset)
-      if (log.endOffset === endOffset) this.#dirty.delete(log)
     }
     this.#committed.push(tail.streams.map(({ log, endOffset }) => ({ log, endOffset })))
     this.#evict()
@@ -110,4 +131,10 @@ export class LogCache {
       }
     }
   }
+}
+
+function sum(entries: readonly Entry[]): number {
+  let bytes = 0
+  for (const entry of entries) bytes += entryBytes(entry)
+  return bytes
 }

@@ -4,6 +4,8 @@ import { SqlMetadata } from '../metadata/sql-metadata.ts'
 import { openDatabase } from '../metadata/sqlite-database.ts'
 import { FaultyObjectStore } from '../object-store/faulty-object-store.ts'
 import { MemoryObjectStore } from '../object-store/memory-object-store.ts'
+import { DEFAULT_PROFILE } from '../object-store/object-stores.ts'
+import { singleObjectStore } from '../object-store/single-object-store.ts'
 import { isFault } from '../runtime/fault.ts'
 import { silentLog } from '../runtime/log.ts'
 import { type Random, seededRandom } from '../runtime/random.ts'
@@ -71,27 +73,21 @@ class World {
 
   async start(logCacheBytes = 64 * 1024): Promise<void> {
     const { random } = this
-    this.life = { alive: true }
+    const life = { alive: true }
+    this.life = life
     const clock = mortal<VirtualClock>(this.clock, this.life)
-    if (this.topicId === '') {
-      const database = await openDatabase('sqlite::memory:')
-      this.metadata = await SqlMetadata.open({ database, clock: this.clock, random })
-      const topic = await this.metadata.createTopic({
-        name: 'signals',
-        partitions: STREAMS,
-        configs: {},
-        internal: false,
-        leader: NODE_ID
-      })
-      this.topicId = topic.id
-      this.streamIds = topic.partitions.map((partition) => partition.streamId)
-    }
+    if (this.topicId === '') await this.#createStreams()
+    const nodeEpoch = await this.metadata.registerNode(NODE_ID)
     this.engine = new StreamEngine({
       nodeId: NODE_ID,
+      nodeEpoch,
       clock,
+      random,
       log: silentLog,
       metadata: mortal(this.metadata, this.life),
-      store: mortal(this.store, this.life),
+      stores: singleObjectStore(mortal(this.store, this.life)),
+      // The device of a life that ended is gone; nothing else may fail.
+      failed: (fault) => assert.ok(!life.alive, fault),
       wal: new FileWal({
         device: mortal(this.device, this.life),
         clock,
@@ -105,11 +101,16 @@ class World {
         blockCacheBytes: 32 * 1024,
         uploadBytes: 16 * 1024,
         uploadIntervalMs: 1_000,
-        profile: 'default'
+        coldReadBytesPerSecond: 0,
+        compactionIntervalMs: 10_000,
+        objectGraceMs: 600_000
       }
     })
     await this.engine.recover()
-    const opened = await this.engine.open(this.streamIds, (id) => (offset) => this.#capture(id, offset))
+    const opened = await this.engine.open(this.streamIds, (id) => ({
+      capture: (offset) => this.#capture(id, offset),
+      profile: () => DEFAULT_PROFILE
+    }))
     this.streams = opened.map(({ stream }) => stream)
     for (const { stream, snapshot } of opened) {
       const ends = (this.counts.get(stream.id) ?? []).filter((end) => end <= stream.endOffset)
@@ -122,6 +123,20 @@ class World {
         'a snapshot says what lies before its offset, no more'
       )
     }
+  }
+
+  async #createStreams(): Promise<void> {
+    const database = await openDatabase('sqlite::memory:')
+    this.metadata = await SqlMetadata.open({ database, clock: this.clock, random: this.random })
+    const topic = await this.metadata.createTopic({
+      name: 'signals',
+      partitions: STREAMS,
+      configs: {},
+      internal: false,
+      leader: NODE_ID
+    })
+    this.topicId = topic.id
+    this.streamIds = topic.partitions.map((partition) => partition.streamId)
   }
 
   /** Power fails: what was not synced may be gone or torn. */
@@ -307,8 +322,8 @@ describe('the storage engine', () => {
       const first = appended.find((entry) => entry.maxTimestamp >= wanted.maxTimestamp)
       assert.equal((await stream.findTimestamp(wanted.maxTimestamp))?.baseOffset, first?.baseOffset)
     }
-    assert.equal(await stream.findTimestamp(stream.maxTimestamp() + 1), undefined)
-    assert.equal(stream.maxTimestamp(), appended.at(-1)?.maxTimestamp)
+    assert.equal(await stream.findTimestamp((await stream.maxTimestamp()) + 1), undefined)
+    assert.equal(await stream.maxTimestamp(), appended.at(-1)?.maxTimestamp)
   })
 })
 

@@ -6,37 +6,59 @@
  * behind a commit.
  */
 import type { Metadata, Snapshot } from '../metadata/metadata.ts'
-import type { ObjectStore } from '../object-store/object-store.ts'
+import { DEFAULT_PROFILE, type ObjectStores } from '../object-store/object-stores.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { assert, Fault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
-import { ColdReader } from './cold-reader.ts'
+import type { Random } from '../runtime/random.ts'
+import { CompactionTurn } from './compaction/compaction-turn.ts'
+import { COMPACTION_SETTINGS, Compactor } from './compaction/compactor.ts'
+import { StreamRewriter } from './compaction/stream-rewriter.ts'
+import type { StreamRewriting } from './compaction/stream-rewriting.ts'
 import { LogCache } from './log-cache.ts'
-import { ObjectSweeper } from './object-sweeper.ts'
+import { ObjectSweeper, SWEEP_SETTINGS } from './object-sweeper.ts'
+import { ColdReader } from './read/cold-reader.ts'
+import { PriorityTransferBudget } from './read/priority-transfer-budget.ts'
 import { Stream } from './stream.ts'
 import { Uploader } from './uploader.ts'
 import type { ReplayedRecord, Wal, WalPosition } from './wal/wal.ts'
+
+/** Of object reads under way: enough to fill a fast network at the latency of an object store. */
+const BYTES_IN_FLIGHT_MAX = 64 * 1024 * 1024
+const REQUESTS_IN_FLIGHT_MAX = 32
+/** Rows of some 300 000 blocks, which are 150 GB of data. */
+const INDEX_CACHE_BYTES = 16 * 1024 * 1024
+const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024
 
 export interface StreamEngineSettings {
   /** Memory for the streams' tails, bytes. */
   readonly logCacheBytes: number
   /** Memory for blocks read back from objects, bytes. */
   readonly blockCacheBytes: number
+  /** Most that is read from objects per second, bytes; 0 for no limit. */
+  readonly coldReadBytesPerSecond: number
   /** Upload when this much is durable but not in objects, bytes. */
   readonly uploadBytes: number
   /** Upload what is there at least this often, milliseconds. */
   readonly uploadIntervalMs: number
-  /** Name of the object-store profile that new objects go to. */
-  readonly profile: string
+  /** How often objects are looked through for some to merge or split, milliseconds. */
+  readonly compactionIntervalMs: number
+  /** How long an object that nothing refers to is kept, milliseconds. */
+  readonly objectGraceMs: number
 }
 
 export interface StreamEngineParts {
   readonly nodeId: number
+  /** From `Metadata.registerNode`. */
+  readonly nodeEpoch: number
   readonly clock: Clock
+  readonly random: Random
   readonly log: Log
   readonly metadata: Metadata
-  readonly store: ObjectStore
+  readonly stores: ObjectStores
   readonly wal: Wal
+  /** Called once when the write-ahead log can take nothing any more: the process should end, and start again elsewhere. */
+  readonly failed: (fault: Error) => void
   readonly settings: StreamEngineSettings
 }
 
@@ -46,40 +68,77 @@ export interface OpenedStream {
   readonly snapshot: Snapshot | undefined
 }
 
-/** Gives the state to save with a stream, true as of `offset`; `undefined` when there is nothing to save. */
-export type CaptureState = (offset: number) => Buffer | undefined
+/** Whose a stream is: what an upload asks about it. */
+export interface StreamOwner {
+  /** The state to save with the stream, true as of `offset`; undefined when there is nothing to save. */
+  readonly capture: (offset: number) => Buffer | undefined
+  /** Name of the object-store profile that the stream's objects go to. */
+  readonly profile: () => string
+}
 
 interface OpenEntry {
   readonly stream: Stream
-  readonly capture: CaptureState
+  readonly owner: StreamOwner
 }
 
 export class StreamEngine {
   readonly #parts: StreamEngineParts
   readonly #walOfStreams: Pick<Wal, 'append' | 'payloadBytesMax'>
   readonly #cache: LogCache
+  readonly #budget: PriorityTransferBudget
   readonly #reader: ColdReader
   readonly #uploader: Uploader
+  readonly #compactor: Compactor
+  readonly #rewriter: StreamRewriter
   readonly #sweeper: ObjectSweeper
   readonly #open = new Map<number, OpenEntry>()
   /** Position after the last record that is durable: what an upload of everything may trim to. */
   #durablePosition: WalPosition = 0
   #roomWaiters: (() => void)[] = []
+  #ending = false
 
   constructor(parts: StreamEngineParts) {
     this.#parts = parts
     this.#walOfStreams = this.#logOfStreams(parts)
     this.#cache = new LogCache(parts.settings.logCacheBytes)
-    this.#reader = new ColdReader(parts.store, parts.metadata.image, parts.settings.blockCacheBytes)
+    this.#budget = new PriorityTransferBudget({
+      clock: parts.clock,
+      bytesInFlightMax: BYTES_IN_FLIGHT_MAX,
+      requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
+      bytesPerSecond: parts.settings.coldReadBytesPerSecond
+    })
+    this.#reader = new ColdReader({
+      stores: parts.stores,
+      image: parts.metadata.image,
+      budget: this.#budget,
+      refresh: () => parts.metadata.poll(),
+      blockCacheBytes: parts.settings.blockCacheBytes,
+      indexCacheBytes: INDEX_CACHE_BYTES,
+      readAheadBytesMax: READ_AHEAD_BYTES_MAX
+    })
     this.#uploader = new Uploader({
       ...parts,
       cache: this.#cache,
       epochOf: (streamId) => this.#open.get(streamId)?.stream.epoch,
-      capture: (streamId, offset) => this.#open.get(streamId)?.capture(offset),
+      capture: (streamId, offset) => this.#open.get(streamId)?.owner.capture(offset),
+      profileOf: (streamId) => this.#open.get(streamId)?.owner.profile() ?? DEFAULT_PROFILE,
       durablePosition: () => this.#durablePosition,
-      committed: () => this.#wakeWaiters()
+      committed: () => {
+        this.#wakeWaiters()
+        this.#compactor.noticed()
+      }
     })
-    this.#sweeper = new ObjectSweeper({ ...parts, uploading: () => this.#uploader.running })
+    const replacing = { ...parts, budget: this.#budget, turn: new CompactionTurn() }
+    this.#rewriter = new StreamRewriter(replacing)
+    this.#compactor = new Compactor({
+      ...replacing,
+      settings: { ...COMPACTION_SETTINGS, intervalMs: parts.settings.compactionIntervalMs },
+      owns: (streamId) => this.#open.has(streamId)
+    })
+    this.#sweeper = new ObjectSweeper({
+      ...parts,
+      settings: { ...SWEEP_SETTINGS, graceMs: parts.settings.objectGraceMs }
+    })
   }
 
   /** Reads the write-ahead log back. Called once, before any stream is opened. */
@@ -92,11 +151,12 @@ export class StreamEngine {
     if (records > 0) {
       this.#parts.log.info({ records, bytes: this.#cache.dirtyBytes }, 'write-ahead log replayed')
     }
+    this.#compactor.start()
     this.#sweeper.start()
   }
 
-  /** Takes the streams over under new epochs. `capture` gives each owner's state when the stream is uploaded. */
-  async open(streamIds: readonly number[], capture: (streamId: number) => CaptureState): Promise<OpenedStream[]> {
+  /** Takes the streams over under new epochs. */
+  async open(streamIds: readonly number[], ownerOf: (streamId: number) => StreamOwner): Promise<OpenedStream[]> {
     const snapshots = await this.#parts.metadata.openStreams(this.#parts.nodeId, streamIds)
     const opened = streamIds.map((id) => {
       const row = this.#parts.metadata.image.stream(id)
@@ -105,17 +165,17 @@ export class StreamEngine {
       const stream = new Stream({
         id,
         epoch: row.epoch,
-        startOffset: row.startOffset,
+        savedStart: () => this.#parts.metadata.image.stream(id)?.startOffset,
         wal: this.#walOfStreams,
         cache: this.#cache,
         log: this.#cache.get(id) ?? this.#cache.add(id, row.endOffset),
         reader: this.#reader,
         saveTrim: (trimmed, offset) => this.#saveTrim(trimmed, offset)
       })
-      this.#open.set(id, { stream, capture: capture(id) })
+      this.#open.set(id, { stream, owner: ownerOf(id) })
       return { stream, snapshot: snapshots.get(id) }
     })
-    if (this.#parts.wal.bytes > 0) this.#uploader.noticed(this.#cache.dirtyBytes)
+    if (this.#parts.wal.bytes > 0) this.#uploader.noticed()
     return opened
   }
 
@@ -125,7 +185,7 @@ export class StreamEngine {
     this.#open.delete(streamId)
     this.#cache.remove(streamId)
     this.#wakeWaiters()
-    this.#uploader.noticed(this.#cache.dirtyBytes)
+    this.#uploader.noticed()
   }
 
   /** Resolves when there is room for more appends: at once, unless objects lag far behind. */
@@ -140,12 +200,39 @@ export class StreamEngine {
     return this.#uploader.flush()
   }
 
+  /** Merges and splits objects until nothing is worth it any more; else that happens in the background. */
+  compactAll(): Promise<void> {
+    return this.#compactor.compact()
+  }
+
+  /** How compaction by key reads and replaces what objects hold. */
+  get rewriting(): StreamRewriting {
+    return {
+      scan: (streamId, fromOffset, toOffset) => this.#rewriter.scan(streamId, fromOffset, toOffset),
+      rewrite: async (rewrite) => {
+        try {
+          return await this.#rewriter.rewrite(rewrite)
+        } finally {
+          // Memory must not go on showing what was dropped from objects, however much of the rewrite was committed.
+          const log = this.#cache.get(rewrite.streamId)
+          if (log !== undefined) this.#cache.drop(log, rewrite.toOffset)
+        }
+      }
+    }
+  }
+
   /** Payload bytes of a stream, in objects and before. */
   storedBytes(streamId: number): number {
     let bytes = 0
     for (const range of this.#parts.metadata.image.ranges(streamId)) bytes += range.bytes
-    for (const entry of this.#cache.get(streamId)?.uncommitted() ?? []) bytes += entry.payload.length
+    const log = this.#cache.get(streamId)
+    for (const entry of log?.from(log.committedOffset) ?? []) bytes += entry.payload.length
     return bytes
+  }
+
+  /** Payload bytes that were uploaded to a profile since the start. */
+  uploadedBytes(profile: string): number {
+    return this.#uploader.uploadedBytes(profile)
   }
 
   /** Bytes in memory, and how many of them are not in objects yet. */
@@ -155,7 +242,10 @@ export class StreamEngine {
 
   /** Stops uploads, lets appends under way become durable, closes the log. Nothing needs to be uploaded: the log keeps it. */
   async close(): Promise<void> {
-    await this.#sweeper.close()
+    this.#ending = true
+    // First, so that nobody waits for a turn to read.
+    this.#budget.close()
+    await Promise.all([this.#sweeper.close(), this.#compactor.close(), this.#rewriter.close()])
     await this.#uploader.close()
     await this.#parts.wal.close()
     for (const { stream } of this.#open.values()) stream.fail(new Fault('closed', 'the storage engine was closed'))
@@ -172,12 +262,21 @@ export class StreamEngine {
           (end) => {
             this.#durablePosition = end
             durable(end)
-            this.#uploader.noticed(this.#cache.dirtyBytes)
+            this.#uploader.noticed()
             if (this.#roomWaiters.length > 0 && this.#hasRoom()) this.#wakeWaiters()
           },
-          failed
+          (fault) => {
+            failed(fault)
+            this.#end(fault)
+          }
         )
     }
+  }
+
+  #end(fault: Error): void {
+    if (this.#ending) return
+    this.#ending = true
+    this.#parts.failed(fault)
   }
 
   /** What is on its way to the log counts too: on a stalled disk nothing of it becomes dirty. */

@@ -2,10 +2,12 @@
  * The part of one stream that is in memory: every durable entry that objects do not hold yet, and behind it as much
  * of what they do hold as the cache has room for.
  *
- * Invariant: `startOffset <= committedOffset <= endOffset`; entries are sorted and cover [startOffset, endOffset).
+ * Invariant: `startOffset <= committedOffset <= frozenOffset <= endOffset`; entries are sorted and cover
+ * [startOffset, endOffset).
  * Pure memory: it does no I/O and knows no clock.
  */
 import { assert } from '../runtime/fault.ts'
+import { MaxTree } from '../runtime/max-tree.ts'
 import type { Entry } from './entry.ts'
 
 /** What an entry costs beside its payload, so that many small entries count too. */
@@ -22,14 +24,18 @@ export class StreamLog {
   #entries: Entry[] = []
   /** Place of the first live entry; what lies before it has been dropped. */
   #head = 0
+  /** Of the live entries. */
+  readonly #timestamps = new MaxTree()
   #startOffset: number
   #committedOffset: number
+  #frozenOffset: number
   #endOffset: number
 
   constructor(streamId: number, endOffset: number) {
     this.streamId = streamId
     this.#startOffset = endOffset
     this.#committedOffset = endOffset
+    this.#frozenOffset = endOffset
     this.#endOffset = endOffset
   }
 
@@ -43,6 +49,11 @@ export class StreamLog {
     return this.#committedOffset
   }
 
+  /** Offset up to which uploads have taken the stream along. */
+  get frozenOffset(): number {
+    return this.#frozenOffset
+  }
+
   /** Offset after the last durable entry. */
   get endOffset(): number {
     return this.#endOffset
@@ -51,6 +62,7 @@ export class StreamLog {
   push(entry: Entry): void {
     assert(entry.baseOffset >= this.#endOffset, `entry ${entry.baseOffset} of stream ${this.streamId} is out of order`)
     this.#entries.push(entry)
+    this.#timestamps.push(entry.maxTimestamp)
     this.#endOffset = entry.lastOffset + 1
   }
 
@@ -67,39 +79,37 @@ export class StreamLog {
     return found
   }
 
-  /** Entries that objects do not hold yet. */
-  uncommitted(): Entry[] {
-    return this.#entries.slice(this.#find(this.#committedOffset))
+  /** Entries from the one that contains or follows `offset`. */
+  from(offset: number): Entry[] {
+    return this.#entries.slice(this.#find(offset))
   }
 
   /** The first entry from `fromOffset` on whose largest timestamp reaches `timestamp`. */
   findTimestamp(timestamp: number, fromOffset: number): Entry | undefined {
-    for (let at = this.#find(fromOffset); at < this.#entries.length; at++) {
-      const entry = this.#entries[at] as Entry
-      if (entry.maxTimestamp >= timestamp) return entry
-    }
-    return undefined
+    const found = this.#timestamps.firstAtLeast(timestamp, this.#find(fromOffset) - this.#head)
+    return found === -1 ? undefined : this.#entries[this.#head + found]
   }
 
-  maxTimestamp(): number {
-    let max = -1
-    for (let at = this.#head; at < this.#entries.length; at++) {
-      max = Math.max(max, (this.#entries[at] as Entry).maxTimestamp)
-    }
-    return max
+  /** Largest timestamp of the entries in memory from the one that holds or follows `fromOffset` on; -1 when there is none. */
+  maxTimestamp(fromOffset: number): number {
+    return Math.max(-1, this.#timestamps.maxFrom(this.#find(fromOffset) - this.#head))
+  }
+
+  /** An upload takes along everything there is. */
+  freeze(): void {
+    this.#frozenOffset = this.#endOffset
   }
 
   commit(offset: number): void {
-    assert(
-      offset >= this.#committedOffset && offset <= this.#endOffset,
-      `stream ${this.streamId} cannot commit ${offset}`
-    )
+    const legal = offset >= this.#committedOffset && offset <= this.#frozenOffset
+    assert(legal, `stream ${this.streamId} cannot commit ${offset}: ${this.#committedOffset} to ${this.#frozenOffset}`)
     this.#committedOffset = offset
   }
 
   /** Forgets committed entries before `offset`; returns the bytes given back. */
   drop(offset: number): number {
     const limit = Math.min(offset, this.#committedOffset)
+    const before = this.#head
     let bytes = 0
     while (this.#head < this.#entries.length) {
       const entry = this.#entries[this.#head] as Entry
@@ -110,6 +120,7 @@ export class StreamLog {
       this.#head++
       this.#startOffset = entry.lastOffset + 1
     }
+    this.#timestamps.dropFirst(this.#head - before)
     if (this.#head > 64 && this.#head * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#head)
       this.#head = 0

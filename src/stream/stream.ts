@@ -6,16 +6,17 @@
  * It knows nothing of Kafka: payloads are opaque.
  */
 import { assert, Fault } from '../runtime/fault.ts'
-import type { ColdReader } from './cold-reader.ts'
 import type { Entry } from './entry.ts'
 import type { LogCache } from './log-cache.ts'
+import type { ColdReader } from './read/cold-reader.ts'
 import type { StreamLog } from './stream-log.ts'
 import type { Wal } from './wal/wal.ts'
 
 export interface StreamParts {
   readonly id: number
   readonly epoch: number
-  readonly startOffset: number
+  /** What the metadata says now; undefined when the stream is gone. */
+  readonly savedStart: () => number | undefined
   readonly wal: Pick<Wal, 'append' | 'payloadBytesMax'>
   readonly cache: LogCache
   readonly log: StreamLog
@@ -30,7 +31,7 @@ export class Stream {
   readonly #parts: StreamParts
   readonly #log: StreamLog
   readonly #listeners = new Set<() => void>()
-  #startOffset: number
+  #startOffset = 0
   #nextOffset: number
   #failure: Error | undefined
 
@@ -39,12 +40,12 @@ export class Stream {
     this.epoch = parts.epoch
     this.#parts = parts
     this.#log = parts.log
-    this.#startOffset = parts.startOffset
     this.#nextOffset = parts.log.endOffset
   }
 
-  /** First offset that may be read. */
+  /** First offset that may be read. It follows the metadata, where a trim may succeed although its answer was lost. */
   get startOffset(): number {
+    this.#startOffset = Math.max(this.#startOffset, this.#parts.savedStart() ?? 0)
     return this.#startOffset
   }
 
@@ -97,35 +98,56 @@ export class Stream {
   }
 
   /**
-   * Whole entries from the one that holds `fromOffset` on, at least one if there is any, up to about `bytesMax` payload
-   * bytes and never beyond `endOffset`. Immediate when memory holds them, a promise when objects must be read.
+   * Whole entries from the one that holds or follows `fromOffset` on, at least one if there is any before `endOffset`, up
+   * to about `bytesMax` payload bytes. Immediate when memory holds them, a promise when objects must be read. None, with
+   * `fromOffset` before `endOffset`, when compaction by key left none there, or a trim passed it meanwhile.
    */
-  read(fromOffset: number, bytesMax: number): Entry[] | Promise<Entry[]> {
-    assert(fromOffset >= this.#startOffset, `read at ${fromOffset} before the start ${this.#startOffset}`)
-    if (fromOffset >= this.#log.endOffset) return []
+  read(fromOffset: number, bytesMax: number): readonly Entry[] | Promise<readonly Entry[]> {
+    assert(fromOffset >= this.startOffset, `read at ${fromOffset} before the start ${this.startOffset}`)
     if (fromOffset >= this.#log.startOffset) return this.#log.read(fromOffset, bytesMax)
     return this.#readCold(fromOffset, bytesMax)
   }
 
-  /** The first entry whose largest timestamp is at least `timestamp` (milliseconds). */
-  async findTimestamp(timestamp: number): Promise<Entry | undefined> {
-    const cold = await this.#parts.reader.findTimestamp(this.id, timestamp, this.#startOffset)
-    return cold ?? this.#log.findTimestamp(timestamp, this.#startOffset)
+  /** Everything from `fromOffset` to the present end, about `bytesMax` payload bytes at a time. Skips what is trimmed meanwhile. */
+  async *scan(fromOffset: number, bytesMax: number): AsyncGenerator<readonly Entry[]> {
+    const { endOffset } = this
+    for (let next = fromOffset; next < endOffset; ) {
+      next = Math.max(next, this.startOffset)
+      const entries = await this.read(next, bytesMax)
+      const last = entries.at(-1)
+      if (last === undefined && next >= this.startOffset) return
+      if (last === undefined) continue
+      yield entries
+      next = last.lastOffset + 1
+    }
+  }
+
+  /** The first entry from the one that holds `fromOffset` on whose largest timestamp is at least `timestamp` (milliseconds). */
+  async findTimestamp(timestamp: number, fromOffset = this.startOffset): Promise<Entry | undefined> {
+    const offset = Math.max(fromOffset, this.startOffset)
+    for (;;) {
+      const { startOffset } = this.#log
+      const cold = await this.#parts.reader.findTimestamp(this.id, timestamp, offset)
+      if (cold !== undefined) return cold
+      // What memory gave up meanwhile may be in neither of the two places.
+      if (this.#log.startOffset === startOffset) return this.#log.findTimestamp(timestamp, offset)
+    }
   }
 
   /** Largest timestamp of the stream, -1 when it has none. */
-  maxTimestamp(): number {
-    return Math.max(this.#log.maxTimestamp(), this.#parts.reader.maxTimestamp(this.id, this.#startOffset))
+  async maxTimestamp(): Promise<number> {
+    const { startOffset } = this
+    const cold = await this.#parts.reader.maxTimestamp(this.id, startOffset)
+    return Math.max(cold, this.#log.maxTimestamp(startOffset))
   }
 
   /** Moves the first readable offset to `offset`; resolves when that survives a crash. */
   async trim(offset: number): Promise<void> {
-    if (offset <= this.#startOffset) return
+    if (offset <= this.startOffset) return
     if (offset > this.endOffset)
       throw new Fault('invalid', `cannot trim to ${offset}: the stream ends at ${this.endOffset}`)
     await this.#parts.saveTrim(this, offset)
-    this.#startOffset = Math.max(this.#startOffset, offset)
-    this.#parts.cache.drop(this.#log, offset)
+    this.#parts.cache.drop(this.#log, this.startOffset)
   }
 
   /** Runs `listener` whenever `endOffset` has moved; returns how to stop. */
@@ -155,14 +177,15 @@ export class Stream {
     for (const listener of [...this.#listeners]) listener()
   }
 
-  async #readCold(fromOffset: number, bytesMax: number): Promise<Entry[]> {
-    const entries = await this.#parts.reader.read(this.id, fromOffset, bytesMax)
-    const last = entries.at(-1)
-    if (last === undefined) {
-      // The read raced with a trim; the caller compares with startOffset again.
-      if (fromOffset < this.#startOffset) return []
-      throw new Fault('corrupt', `stream ${this.id} has no object that holds offset ${fromOffset}`)
+  async #readCold(fromOffset: number, bytesMax: number): Promise<readonly Entry[]> {
+    let offset = fromOffset
+    while (offset < this.#log.startOffset) {
+      const { entries, nextOffset } = await this.#parts.reader.read(this.id, offset, bytesMax)
+      if (entries.length > 0) return entries
+      // Trimmed or deleted meanwhile: the caller compares with startOffset again. (A gap is a fault of the reader's.)
+      if (nextOffset === offset) return []
+      offset = nextOffset
     }
-    return entries
+    return this.#log.read(offset, bytesMax)
   }
 }

@@ -1,75 +1,93 @@
 /**
  * Moves the durable tail of the streams into objects: prepare → put → commit → trim the write-ahead log.
  *
- * One upload runs at a time, so commits follow the order of the log. A store or database that fails is tried again
- * for as long as it takes; meanwhile the log keeps everything and `StreamEngine.room` slows producers down.
+ * Several uploads overlap while they store their objects; their commits follow the order of the log, so that the log can
+ * be trimmed behind each. A store or database that fails is tried again for as long as it takes; meanwhile the log keeps
+ * everything and `StreamEngine.room` slows producers down.
  */
-import type { Metadata, UploadedObject, UploadedStream } from '../metadata/metadata.ts'
-import type { ObjectStore } from '../object-store/object-store.ts'
+import type { Metadata, Upload, UploadedObject, UploadedStream } from '../metadata/metadata.ts'
+import type { ObjectStores } from '../object-store/object-stores.ts'
 import { type Clock, sleep } from '../runtime/clock.ts'
 import { isFault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
-import type { FrozenTail, LogCache } from './log-cache.ts'
-import { buildObject } from './objects/object-writer.ts'
+import type { FrozenStream, FrozenTail, LogCache } from './log-cache.ts'
+import { type BuiltObject, buildObject } from './objects/object-writer.ts'
 import type { Wal, WalPosition } from './wal/wal.ts'
 
 /** A stream with at least this much to upload gets an object of its own. */
 const OWN_OBJECT_BYTES = 8 * 1024 * 1024
+/** More would only help a store whose latency is longer than the upload interval. */
+const UPLOADS_MAX = 3
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 5_000
 
 export interface UploaderParts {
   readonly nodeId: number
+  /** From `Metadata.registerNode`. */
+  readonly nodeEpoch: number
   readonly clock: Clock
   readonly log: Log
   readonly metadata: Metadata
-  readonly store: ObjectStore
+  readonly stores: ObjectStores
   readonly wal: Wal
   readonly cache: LogCache
-  readonly settings: { readonly uploadBytes: number; readonly uploadIntervalMs: number; readonly profile: string }
+  readonly settings: { readonly uploadBytes: number; readonly uploadIntervalMs: number }
+  /** Name of the object-store profile that a stream's objects go to. */
+  readonly profileOf: (streamId: number) => string
   readonly epochOf: (streamId: number) => number | undefined
   readonly capture: (streamId: number, offset: number) => Buffer | undefined
   readonly durablePosition: () => WalPosition
   readonly committed: () => void
 }
 
-type Tail = FrozenTail['streams'][number]
+/** An object to be stored, and where. */
+interface PlannedObject {
+  readonly profile: string
+  readonly built: BuiltObject
+}
 
 export class Uploader {
   readonly #parts: UploaderParts
   readonly #stopping = new AbortController()
-  #running: Promise<void> | undefined
+  /** By profile. */
+  readonly #uploadedBytes = new Map<string, number>()
+  #running = 0
+  #trimmedTo: WalPosition = 0
+  /** Settles when every upload that was started is done. */
+  #last: Promise<void> = Promise.resolve()
   #cancelTimer: (() => void) | undefined
 
   constructor(parts: UploaderParts) {
     this.#parts = parts
   }
 
-  get running(): boolean {
-    return this.#running !== undefined
+  /** Payload bytes committed to a profile's objects so far. */
+  uploadedBytes(profile: string): number {
+    return this.#uploadedBytes.get(profile) ?? 0
   }
 
-  /** Told after each durable append how much waits for upload. */
-  noticed(dirtyBytes: number): void {
-    if (dirtyBytes >= this.#parts.settings.uploadBytes) this.hurry()
-    else if (this.#cancelTimer === undefined && this.#running === undefined) this.#schedule()
+  /** Told after each durable append. */
+  noticed(): void {
+    if (this.#parts.cache.waitingBytes >= this.#parts.settings.uploadBytes) this.hurry()
+    else if (this.#cancelTimer === undefined) this.#schedule()
   }
 
-  /** Starts an upload unless one runs. */
+  /** Starts an upload, unless enough are under way. */
   hurry(): void {
-    if (this.#running === undefined) this.#start()
+    if (this.#running < UPLOADS_MAX) this.#start()
   }
 
-  /** Uploads everything that is durable when it is called. */
+  /** Uploads and commits everything that is durable when it is called. */
   async flush(): Promise<void> {
-    await this.#running
-    await (this.#running ?? this.#start())
+    while (this.#running >= UPLOADS_MAX) await this.#last
+    this.#start()
+    await this.#last
   }
 
   async close(): Promise<void> {
     this.#stopping.abort()
     this.#cancelTimer?.()
-    await this.#running
+    await this.#last
   }
 
   #schedule(): void {
@@ -80,56 +98,115 @@ export class Uploader {
     })
   }
 
-  #start(): Promise<void> {
-    if (this.#stopping.signal.aborted) return Promise.resolve()
+  #start(): void {
+    if (this.#stopping.signal.aborted) return
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
-    const run = this.#upload().finally(() => {
-      this.#running = undefined
+    this.#running++
+    this.#last = this.#upload(this.#last).finally(() => {
+      this.#running--
       // More than enough may wait already; the next append says so. A stream that is not open waits without hurry, and a
       // log that is full of deleted streams is full until something comes round to trim it.
-      if (this.#parts.cache.dirtyBytes > 0 || this.#parts.wal.pendingBytes > 0) this.#schedule()
+      if (this.#parts.cache.waitingBytes > 0 || this.#parts.wal.pendingBytes > 0) this.noticed()
     })
-    this.#running = run
-    return run
   }
 
-  async #upload(): Promise<void> {
-    const position = this.#parts.durablePosition()
-    const tail = this.#parts.cache.freeze((streamId) => this.#parts.epochOf(streamId) !== undefined)
-    if (tail.streams.length === 0) {
-      // What the log still holds belongs to streams that were deleted: without this trim a full log would stay full.
-      if (tail.whole) await this.#persist(() => this.#parts.wal.trim(position).then(() => true))
-      return
-    }
+  async #upload(previous: Promise<void>): Promise<void> {
+    const { nodeId, nodeEpoch, cache, wal, durablePosition, epochOf } = this.#parts
+    const position = durablePosition()
+    const tail = cache.freeze((streamId) => epochOf(streamId) !== undefined)
     // Taken at the same moment as the tail: the state must say what the objects hold, no more.
     const streams = tail.streams.map((stream) => this.#describe(stream))
-    const objects: UploadedObject[] = []
-    for (const group of planObjects(tail)) {
-      const object = await this.#persist(() => this.#put(group))
-      if (object === undefined) return
-      objects.push(object)
+    const planned = this.#plan(tail)
+    let stored = this.#store(planned)
+    await previous
+    const trims = tail.whole && position > this.#trimmedTo
+    // What the log holds may all belong to streams that were deleted: without this commit a full log would stay full.
+    if (streams.length === 0 && !trims) return
+    const walMark = trims ? { walMark: { mark: wal.mark(position), nodeEpoch } } : {}
+    for (;;) {
+      const objects = await stored
+      if (objects === undefined) return
+      const committed = await this.#persist(() => this.#commit({ nodeId, objects, streams, ...walMark }))
+      if (committed === undefined) return
+      if (committed) break
+      stored = this.#store(planned)
     }
-    const { nodeId, metadata } = this.#parts
-    const done = await this.#persist(() => metadata.commitUpload({ nodeId, objects, streams }).then(() => true))
-    if (done === undefined) return
-    this.#parts.cache.committed(tail)
+    cache.committed(tail)
+    for (const object of planned) this.#count(object)
     this.#parts.committed()
-    if (tail.whole) await this.#persist(() => this.#parts.wal.trim(position).then(() => true))
-    this.#parts.log.debug({ bytes: tail.bytes, objects: objects.length }, 'uploaded')
+    this.#parts.log.debug({ objects: planned.length, streams: streams.length }, 'uploaded')
+    if (!trims) return
+    this.#trimmedTo = position
+    await this.#persist(() => wal.trim(position))
   }
 
-  async #put(group: readonly Tail[]): Promise<UploadedObject> {
-    const built = buildObject(group.map(({ log, entries }) => ({ streamId: log.streamId, entries })))
-    const { id, key } = await this.#parts.metadata.prepareObject(this.#parts.settings.profile)
-    await this.#parts.store.put(key, built.parts)
-    return { objectId: id, bytes: built.bytes, ranges: built.ranges }
+  /** Stores all objects, however long it takes; undefined when the uploader was closed instead. */
+  async #store(planned: readonly PlannedObject[]): Promise<UploadedObject[] | undefined> {
+    const stored = await Promise.all(planned.map((object) => this.#storeOne(object)))
+    const objects = stored.filter((object) => object !== undefined)
+    return objects.length === planned.length ? objects : undefined
   }
 
-  #describe({ log, endOffset }: Tail): UploadedStream {
-    const { streamId, committedOffset: startOffset } = log
+  async #storeOne({ profile, built }: PlannedObject): Promise<UploadedObject | undefined> {
+    const { metadata, stores } = this.#parts
+    const object = await this.#persist(() => metadata.prepareObject(profile))
+    if (object === undefined) return undefined
+    // The key is nobody else's and the bytes stay the same: repeating a put whose answer was lost does no harm.
+    const put = await this.#persist(() =>
+      stores
+        .store(profile)
+        .put(object.key, built.parts)
+        .then(() => true)
+    )
+    return put === undefined ? undefined : { objectId: object.id, bytes: built.bytes, ranges: built.ranges }
+  }
+
+  /** False when it took so long that the objects were given up as orphans: others must be stored in their place. */
+  async #commit(upload: Upload): Promise<boolean> {
+    try {
+      await this.#parts.metadata.commitUpload(upload)
+      return true
+    } catch (error) {
+      if (!isFault(error, 'missing')) throw error
+      this.#parts.log.warn({ error: error.message }, 'an upload is stored again')
+      return false
+    }
+  }
+
+  #count({ profile, built }: PlannedObject): void {
+    let bytes = this.uploadedBytes(profile)
+    for (const range of built.ranges) bytes += range.bytes
+    this.#uploadedBytes.set(profile, bytes)
+  }
+
+  #describe({ log, startOffset, endOffset }: FrozenStream): UploadedStream {
+    const { streamId } = log
     const epoch = this.#parts.epochOf(streamId) ?? 0
     return { streamId, epoch, startOffset, endOffset, snapshot: this.#parts.capture(streamId, endOffset) }
+  }
+
+  /** Streams with much data get objects of their own, the rest of each profile share one, sorted by stream. */
+  #plan(tail: FrozenTail): PlannedObject[] {
+    const groups: { readonly profile: string; readonly streams: FrozenStream[] }[] = []
+    const shared = new Map<string, FrozenStream[]>()
+    for (const stream of tail.streams) {
+      const profile = this.#parts.profileOf(stream.log.streamId)
+      let bytes = 0
+      for (const entry of stream.entries) bytes += entry.payload.length
+      if (bytes >= OWN_OBJECT_BYTES) {
+        groups.push({ profile, streams: [stream] })
+        continue
+      }
+      const sharers = shared.get(profile)
+      if (sharers === undefined) shared.set(profile, [stream])
+      else sharers.push(stream)
+    }
+    for (const [profile, streams] of shared) groups.push({ profile, streams })
+    return groups.map(({ profile, streams }) => ({
+      profile,
+      built: buildObject(streams.map(({ log, entries }) => ({ streamId: log.streamId, entries })))
+    }))
   }
 
   /** Repeats `attempt` while what it needs is unavailable; `undefined` when the uploader was closed instead. */
@@ -145,18 +222,4 @@ export class Uploader {
       }
     }
   }
-}
-
-/** Streams with much data get objects of their own, the rest share one, sorted by stream. */
-function planObjects(tail: FrozenTail): Tail[][] {
-  const groups: Tail[][] = []
-  const shared: Tail[] = []
-  for (const stream of tail.streams) {
-    let bytes = 0
-    for (const entry of stream.entries) bytes += entry.payload.length
-    if (bytes >= OWN_OBJECT_BYTES) groups.push([stream])
-    else if (stream.entries.length > 0) shared.push(stream)
-  }
-  if (shared.length > 0) groups.push(shared.sort((a, b) => a.log.streamId - b.log.streamId))
-  return groups
 }

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startS3Server } from '../../src/object-store/s3-server-fixture.ts'
 import { spawnBroker, startBroker } from '../conformance/broker-under-test.ts'
 import { KafkaNode } from '../conformance/kafka/kafka.ts'
 import type { PeerProcess } from '../conformance/peer-process.ts'
@@ -25,12 +26,21 @@ const SETTINGS = ['--upload-interval-ms', '100', '--upload-bytes', '65536']
 /** A killed Kafka may come back only when the session of its last life is over. */
 const KAFKA_SETTINGS = { 'broker.session.timeout.ms': '1500', 'broker.heartbeat.interval.ms': '300' }
 
-/** `damage`, when given, is done to the data directory before each start after the first: a planted bug. */
-export async function longhaulTarget(damage?: (dataDir: string, start: number) => Promise<void>): Promise<KillTarget> {
+export interface LonghaulOptions {
+  /** Done to the data directory before each start after the first: a planted bug. */
+  readonly damage?: (dataDir: string, start: number) => Promise<void>
+  /** Flags of the node beside those that every run has. */
+  readonly flags?: readonly string[]
+  /** Called when the data is removed. */
+  readonly cleanUp?: () => Promise<void>
+}
+
+export async function longhaulTarget({ damage, flags = [], cleanUp }: LonghaulOptions = {}): Promise<KillTarget> {
+  const settings = [...SETTINGS, ...flags]
   const folder = await mkdtemp(join(tmpdir(), 'longhaul-kill-'))
   const dataDir = join(folder, 'data')
   // Started once to learn a free port that later starts ask for.
-  const first = await startBroker(dataDir, SETTINGS)
+  const first = await startBroker(dataDir, settings)
   await first.stop()
   const { host, port } = first
   let starts = 0
@@ -40,11 +50,22 @@ export async function longhaulTarget(damage?: (dataDir: string, start: number) =
     metadataLagMs: 0,
     async start() {
       if (starts++ > 0) await damage?.(dataDir, starts)
-      return (await startBroker(dataDir, SETTINGS, port)).process
+      return (await startBroker(dataDir, settings, port)).process
     },
-    spawn: () => spawnBroker(dataDir, SETTINGS, port),
-    remove: () => rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    spawn: () => spawnBroker(dataDir, settings, port),
+    async remove() {
+      await cleanUp?.()
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    }
   }
+}
+
+/** Nothing on local disk but the metadata: the log and the objects are in a real S3 server. Needs one on this machine. */
+export async function objectStoreTarget(): Promise<KillTarget> {
+  const server = await startS3Server()
+  // What the broker's process inherits.
+  Object.assign(process.env, server.environment)
+  return longhaulTarget({ flags: ['--object-store', server.url, '--wal', 'object:'], cleanUp: () => server.stop() })
 }
 
 export async function kafkaTarget(): Promise<KillTarget> {

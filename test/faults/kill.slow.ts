@@ -1,16 +1,18 @@
 /**
- * `node dist/test/faults/kill.slow.js [--kills 100] [--seed N] [--up-ms-max 1200] [--kafka]`: the long kill run. Prints its seed, a line
- * per kill and a report; ends with status 1 when a promise was broken. The broker lives up to --up-ms-max between kills. `--kafka` runs it against Apache Kafka.
+ * `node dist/test/faults/kill.slow.js [--kills 100] [--seed N] [--up-ms-max 1200] [--s3|--kafka]`: the long kill run. Prints its seed, a line
+ * per kill and a report; ends with status 1 when a promise was broken. The broker lives up to --up-ms-max between kills. `--s3` keeps log and objects in
+ * an S3 server; `--kafka` runs it against Apache Kafka.
  */
 import { parseArgs } from 'node:util'
 import { runKills } from './kill.ts'
-import { kafkaTarget, longhaulTarget } from './kill-target.ts'
+import { kafkaTarget, longhaulTarget, objectStoreTarget } from './kill-target.ts'
 
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '100' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     'up-ms-max': { type: 'string', default: '1200' },
+    s3: { type: 'boolean', default: false },
     kafka: { type: 'boolean', default: false }
   }
 })
@@ -19,7 +21,7 @@ if (!Object.values(options).every((value) => Number.isInteger(value))) {
   throw new Error('--kills, --seed and --up-ms-max are whole numbers')
 }
 console.log(`seed ${options.seed}, ${options.kills} kills`)
-const target = await (values.kafka ? kafkaTarget() : longhaulTarget())
+const target = await (values.kafka ? kafkaTarget() : values.s3 ? objectStoreTarget() : longhaulTarget())
 const report = await runKills(target, { ...options, progress: (sentence) => console.log(sentence) })
 console.log(JSON.stringify(report, null, 2))
 process.exit(report.violations.length === 0 ? 0 : 1)

@@ -110,9 +110,23 @@ describe('configs', () => {
     await broker.createTopic('lists')
     assert.equal(await alter('lists', [['cleanup.policy', APPEND, 'delete']]), ErrorCode.NONE)
     assert.equal(await value('lists', 'cleanup.policy'), 'delete')
-    assert.equal(await alter('lists', [['cleanup.policy', APPEND, 'compact']]), ErrorCode.INVALID_CONFIG)
-    assert.equal(await alter('lists', [['cleanup.policy', SUBTRACT, 'delete']]), ErrorCode.INVALID_CONFIG)
+    assert.equal(await alter('lists', [['cleanup.policy', APPEND, 'compact']]), ErrorCode.NONE)
+    assert.equal(await value('lists', 'cleanup.policy'), 'delete,compact')
+    assert.equal(await alter('lists', [['cleanup.policy', SUBTRACT, 'delete']]), ErrorCode.NONE)
+    assert.equal(await value('lists', 'cleanup.policy'), 'compact')
+    assert.equal(await alter('lists', [['cleanup.policy', APPEND, 'burn']]), ErrorCode.INVALID_CONFIG)
     assert.equal(await alter('lists', [['retention.ms', APPEND, '5']]), ErrorCode.INVALID_CONFIG)
+  })
+
+  it('settings that contradict each other are refused, also when one of them was set before', async () => {
+    await broker.createTopic('lags', 1, { 'max.compaction.lag.ms': '1000' })
+    assert.equal(await alter('lags', [['min.compaction.lag.ms', SET, '1001']]), ErrorCode.INVALID_CONFIG)
+    assert.equal(await alter('lags', [['min.compaction.lag.ms', SET, '1000']]), ErrorCode.NONE)
+    const both: Parameters<typeof alter>[1] = [
+      ['min.compaction.lag.ms', SET, '2000'],
+      ['max.compaction.lag.ms', DELETE, null]
+    ]
+    assert.equal(await alter('lags', both), ErrorCode.NONE)
   })
 
   it('what cannot be set is refused', async () => {

@@ -14,7 +14,7 @@ import { codeOf } from '../fault-codes.ts'
 import type { Handler } from '../handler.ts'
 import { shownConfigs } from '../shown-configs.ts'
 import { collidingTopic, OFFSETS_TOPIC, topicNameProblem } from '../topic-names.ts'
-import { checkSettings } from '../topic-settings.ts'
+import { checkSettings, checkTogether } from '../topic-settings.ts'
 
 type Answer = InferInput<typeof CreateTopicsResponse>
 type TopicAnswer = Answer['topics'][number]
@@ -52,8 +52,7 @@ async function create(parts: BrokerParts, wanted: Wanted, validateOnly: boolean)
   const problem = nameProblem(parts, wanted) ?? sizeProblem(parts, wanted) ?? configProblem(wanted)
   if (problem !== undefined) return refuse(wanted, problem)
   const numPartitions = partitionCount(parts, wanted)
-  const configs: Record<string, string> = {}
-  for (const { name, value } of wanted.configs) if (value !== null) configs[name] = value
+  const configs = chosen(wanted)
   try {
     const topicId = validateOnly ? ZERO_UUID : (await parts.topics.create(wanted.name, numPartitions, configs)).id
     return {
@@ -132,8 +131,16 @@ function configProblem(wanted: Wanted): Problem | undefined {
   const configs = Object.fromEntries(wanted.configs.map(({ name, value }) => [name, value]))
   const missing = wanted.configs.find(({ value }) => value === null)
   const problem =
-    missing === undefined ? checkSettings(configs) : `Null value not supported for topic configs: ${missing.name}`
+    missing === undefined
+      ? (checkSettings(configs) ?? checkTogether(chosen(wanted)))
+      : `Null value not supported for topic configs: ${missing.name}`
   return problem === undefined ? undefined : { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: problem }
+}
+
+function chosen(wanted: Wanted): Record<string, string> {
+  const configs: Record<string, string> = {}
+  for (const { name, value } of wanted.configs) if (value !== null) configs[name] = value
+  return configs
 }
 
 function partitionCount({ settings }: BrokerParts, wanted: Wanted): number {

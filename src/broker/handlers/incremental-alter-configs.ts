@@ -10,7 +10,7 @@ import type { BrokerParts } from '../broker-parts.ts'
 import { RESOURCE } from '../config-resource.ts'
 import { codeOf } from '../fault-codes.ts'
 import type { Handler } from '../handler.ts'
-import { checkSettings, TOPIC_SETTINGS } from '../topic-settings.ts'
+import { checkSettings, checkTogether, TOPIC_SETTINGS } from '../topic-settings.ts'
 
 type Answer = InferInput<typeof IncrementalAlterConfigsResponse>
 type Result = Answer['responses'][number]
@@ -66,7 +66,9 @@ async function alter(
   }
   const changes = Object.fromEntries(planned)
   // What is taken back need not be known: an older release may have known it.
-  const problem = checkSettings(Object.fromEntries([...planned].filter(([, value]) => value !== undefined)))
+  const problem =
+    checkSettings(Object.fromEntries([...planned].filter(([, value]) => value !== undefined))) ??
+    checkTogether({ ...topic.configs, ...changes })
   if (problem !== undefined) return { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: problem }
   try {
     if (!request.validateOnly) await parts.topics.configure(topic, changes)

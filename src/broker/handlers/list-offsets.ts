@@ -46,9 +46,6 @@ const LEADER_EPOCH_VERSION = 4
 /** A batch that grows beyond this when it is decompressed is not looked into. */
 const DECOMPRESSED_BYTES_MAX = 256 * 1024 * 1024
 
-/** Payload read at once while batches are looked through one by one. */
-const SCAN_BYTES = 1024 * 1024
-
 const NOT_FOUND: TimestampedOffset = { timestamp: -1, offset: -1 }
 
 export function listOffsetsHandler(parts: BrokerParts): Handler<ListOffsetsRequest, Answer> {
@@ -114,7 +111,7 @@ async function find(partition: Partition, timestamp: number, isolationLevel: num
     case EARLIEST_PENDING_UPLOAD:
       return NOT_FOUND
     case MAX_TIMESTAMP: {
-      const max = partition.stream.maxTimestamp()
+      const max = await partition.stream.maxTimestamp()
       const entry = max < 0 ? undefined : await partition.stream.findTimestamp(max)
       return (entry && findMaxTimestamp(parseBatchHeader(entry.payload, 0), await recordsOf(entry))) ?? NOT_FOUND
     }
@@ -124,22 +121,14 @@ async function find(partition: Partition, timestamp: number, isolationLevel: num
 }
 
 async function findFrom(partition: Partition, timestamp: number): Promise<TimestampedOffset | undefined> {
-  const { stream } = partition
-  const first = await stream.findTimestamp(timestamp)
-  if (first === undefined) return undefined
-  const found = await findIn(first, timestamp, partition.startOffset)
-  if (found !== undefined) return found
-  // Its only records that are new enough lie before the log start: the next batch with one counts.
-  let next = first.lastOffset + 1
-  while (next < stream.endOffset) {
-    // The log start may move while batches are read and unpacked.
-    next = Math.max(next, stream.startOffset)
-    for (const entry of await stream.read(next, SCAN_BYTES)) {
-      if (entry.maxTimestamp >= timestamp) return findIn(entry, timestamp, partition.startOffset)
-      next = entry.lastOffset + 1
-    }
+  for (let next = partition.startOffset; ; ) {
+    const entry = await partition.stream.findTimestamp(timestamp, next)
+    if (entry === undefined) return undefined
+    const found = await findIn(entry, timestamp, partition.startOffset)
+    if (found !== undefined) return found
+    // Its only records that are new enough lie before the log start: the next batch with one counts.
+    next = entry.lastOffset + 1
   }
-  return undefined
 }
 
 async function findIn(entry: Entry, timestamp: number, fromOffset: number): Promise<TimestampedOffset | undefined> {

@@ -3,8 +3,8 @@ import { after, before, describe, it } from 'node:test'
 import { isFault } from '../../runtime/fault.ts'
 import { settle } from '../../runtime/virtual-clock.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
-import { buildCompressedBatch } from '../../wire/records/batch-builder.ts'
-import { parseBatchHeader } from '../../wire/records/batch-header.ts'
+import { buildBatch, buildCompressedBatch } from '../../wire/records/batch-builder.ts'
+import { parseBatchHeader, writeBatchHeader } from '../../wire/records/batch-header.ts'
 import { BrokerFixture, batch, encodeRequest, PRODUCE, produceRequest } from '../broker-fixture.ts'
 
 const SEQUENCE_MAX = 0x7fff_ffff
@@ -52,6 +52,60 @@ describe('produce', () => {
       [0, 1, 2].map((index) => broker.partition('mixed', index).highWatermark),
       [2, 0, 3]
     )
+  })
+
+  it('a record without key is refused on a compacted topic, whatever its codec, and all of them are named', async () => {
+    await broker.createTopic('keyed', 1, { 'cleanup.policy': 'compact' })
+    await broker.createTopic('both', 1, { 'cleanup.policy': 'delete,compact' })
+    const record = (key: string | null) => ({ key: key === null ? null : Buffer.from(key), value: null, timestamp: 1 })
+    const mixed = [record('a'), record(null), record(''), record(null)] as const
+    for (const topic of ['keyed', 'both']) {
+      const what = `Compacted topic cannot accept message without key in topic partition ${topic}-0.`
+      for (const records of [buildBatch(mixed), await buildCompressedBatch('zstd', mixed)]) {
+        const answer = await broker.produce(topic, records)
+        assert.deepEqual([answer.errorCode, answer.baseOffset], [ErrorCode.INVALID_RECORD, -1])
+        assert.deepEqual(
+          answer.recordErrors,
+          [1, 3].map((batchIndex) => ({ batchIndex, batchIndexErrorMessage: what }))
+        )
+        assert.ok(answer.errorMessage?.includes(what))
+      }
+      assert.equal((await broker.produce(topic, buildBatch([record('a')]))).errorCode, ErrorCode.NONE)
+      assert.equal((await broker.produce(topic, await buildCompressedBatch('gzip', [record('a')]))).baseOffset, 1)
+    }
+    await broker.createTopic('keyless')
+    assert.equal((await broker.produce('keyless', buildBatch(mixed))).errorCode, ErrorCode.NONE)
+  })
+
+  it('batches that must be unpacked first keep their order with those that need not be', async () => {
+    await broker.createTopic('ordered', 1, { 'cleanup.policy': 'compact' })
+    const record = { key: Buffer.from('a'), value: Buffer.alloc(50_000, 'x'), timestamp: 1 }
+    const sent = []
+    for (let i = 0; i < 12; i++) {
+      const options = { producerId: 77, producerEpoch: 0, baseSequence: i }
+      const packed = i % 3 === 0 ? await buildCompressedBatch('gzip', [record], options) : buildBatch([record], options)
+      sent.push(packed)
+    }
+    const answers = await broker.run(
+      Promise.all(sent.map((records) => broker.send(PRODUCE, 9, produceRequest('ordered', records))))
+    )
+    const outcomes = answers.map(({ responses }) => responses[0]?.partitionResponses[0])
+    assert.deepEqual(
+      outcomes.map((o) => [o?.errorCode, o?.baseOffset]),
+      sent.map((_, i) => [ErrorCode.NONE, i])
+    )
+  })
+
+  it('records that cannot be read are refused on a compacted topic', async () => {
+    await broker.createTopic('unreadable', 1, { 'cleanup.policy': 'compact' })
+    const record = { key: Buffer.from('a'), value: Buffer.from('b'), timestamp: 1 }
+    for (const bytes of [buildBatch([record]), await buildCompressedBatch('gzip', [record])]) {
+      const header = parseBatchHeader(bytes, 0)
+      bytes.fill(0xff, 61)
+      writeBatchHeader(bytes, 0, header)
+      assert.equal((await broker.produce('unreadable', bytes)).errorCode, ErrorCode.INVALID_RECORD)
+    }
+    assert.equal(broker.partition('unreadable').highWatermark, 0)
   })
 
   it('offsets follow each other by the number of records, and a batch carries its offset and leader epoch', async () => {

@@ -183,12 +183,8 @@ export class Partition {
       for (const producer of producers) this.producers.restore(producer)
       this.leaderEpochs.restore(leaderEpochs)
     }
-    let next = Math.max(snapshot?.offset ?? 0, this.startOffset)
-    while (next < this.stream.endOffset) {
-      for (const entry of await this.stream.read(next, REPLAY_BYTES)) {
-        this.#replay(entry, nowMs)
-        next = entry.lastOffset + 1
-      }
+    for await (const entries of this.stream.scan(snapshot?.offset ?? 0, REPLAY_BYTES)) {
+      for (const entry of entries) this.#replay(entry, nowMs)
     }
   }
 

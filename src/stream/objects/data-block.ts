@@ -30,6 +30,11 @@ export function storedBytes(entry: Entry): number {
   return ENTRY_HEADER_BYTES + entry.payload.length
 }
 
+/** Payload bytes of a block of `bytes` bytes with `entries` entries. */
+export function payloadBytesOf(block: { readonly bytes: number; readonly entries: number }): number {
+  return block.bytes - BLOCK_HEADER_BYTES - block.entries * ENTRY_HEADER_BYTES
+}
+
 /** The block as buffers: headers are new, payloads are those of the entries, not copied. */
 export function encodeDataBlock(streamId: number, entries: readonly Entry[]): Buffer[] {
   const headers = Buffer.allocUnsafe(BLOCK_HEADER_BYTES + entries.length * ENTRY_HEADER_BYTES)

@@ -13,6 +13,7 @@
 import { crc32c } from '@node-rs/crc32'
 import { Fault } from '../../runtime/fault.ts'
 import { readInt64, writeInt64 } from '../../runtime/int64.ts'
+import { firstIndexWhere } from './binary-search.ts'
 
 const MAGIC = 0x4c484901
 const INDEX_HEADER_BYTES = 12
@@ -51,49 +52,77 @@ export function encodeObjectIndex(blocks: readonly BlockRef[]): Buffer {
   return index
 }
 
+/**
+ * An index as it is stored: rows are decoded when they are asked for, because a large object has 100 000 of them and a
+ * look-up needs few. Iterates over all of them in order.
+ */
+export class ObjectIndex implements Iterable<BlockRef> {
+  readonly #bytes: Buffer
+
+  /** @param bytes a checked index; stays referenced, must not change. */
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  /** Number of rows. */
+  get length(): number {
+    return (this.#bytes.length - INDEX_HEADER_BYTES) / ROW_BYTES
+  }
+
+  /** Size of the encoded index: the memory that it takes. */
+  get bytes(): number {
+    return this.#bytes.length
+  }
+
+  /** @param row from 0, less than `length`. */
+  row(row: number): BlockRef {
+    const at = positionOf(row)
+    return {
+      streamId: readInt64(this.#bytes, at),
+      firstOffset: readInt64(this.#bytes, at + 8),
+      lastOffset: readInt64(this.#bytes, at + 16),
+      position: readInt64(this.#bytes, at + 24),
+      bytes: this.#bytes.readUInt32BE(at + 32),
+      entries: this.#bytes.readUInt32BE(at + 36),
+      maxTimestamp: readInt64(this.#bytes, at + 40)
+    }
+  }
+
+  /** The blocks of a stream that hold offsets at or after `fromOffset`, in offset order; may be none. */
+  *blocks(streamId: number, fromOffset: number): IterableIterator<BlockRef> {
+    for (let row = this.#find(streamId, fromOffset); row < this.length; row++) {
+      const block = this.row(row)
+      if (block.streamId !== streamId) return
+      yield block
+    }
+  }
+
+  *[Symbol.iterator](): IterableIterator<BlockRef> {
+    for (let row = 0; row < this.length; row++) yield this.row(row)
+  }
+
+  /** The row of the first block that `blocks` gives, or where it would stand. Logarithmic. */
+  #find(streamId: number, fromOffset: number): number {
+    return firstIndexWhere(this.length, (row) => {
+      const at = positionOf(row)
+      const stream = readInt64(this.#bytes, at)
+      return stream > streamId || (stream === streamId && readInt64(this.#bytes, at + 16) >= fromOffset)
+    })
+  }
+}
+
 /** @param place where the index comes from, for the Fault `corrupt` that any damage is. */
-export function decodeObjectIndex(index: Buffer, place: string): BlockRef[] {
+export function decodeObjectIndex(index: Buffer, place: string): ObjectIndex {
   if (index.length < INDEX_HEADER_BYTES) throw damaged(place, `has only ${index.length} bytes`)
   if (index.readUInt32BE(0) !== MAGIC) throw damaged(place, 'does not begin with "LHI" and version 1')
   if (index.readUInt32BE(4) !== crc32c(index.subarray(8))) throw damaged(place, 'contradicts its checksum')
   const count = index.readUInt32BE(8)
-  if (index.length !== INDEX_HEADER_BYTES + count * ROW_BYTES) throw damaged(place, `does not have its ${count} rows`)
-  return Array.from({ length: count }, (_, row) => {
-    const at = INDEX_HEADER_BYTES + row * ROW_BYTES
-    return {
-      streamId: readInt64(index, at),
-      firstOffset: readInt64(index, at + 8),
-      lastOffset: readInt64(index, at + 16),
-      position: readInt64(index, at + 24),
-      bytes: index.readUInt32BE(at + 32),
-      entries: index.readUInt32BE(at + 36),
-      maxTimestamp: readInt64(index, at + 40)
-    }
-  })
+  if (index.length !== positionOf(count)) throw damaged(place, `does not have its ${count} rows`)
+  return new ObjectIndex(index)
 }
 
-/** The blocks of a stream that hold offsets at or after `fromOffset`, in offset order; may be none. */
-export function findBlocks(blocks: readonly BlockRef[], streamId: number, fromOffset: number): readonly BlockRef[] {
-  const first = firstWhere(blocks, (block) => block.streamId > streamId || reaches(block, streamId, fromOffset))
-  const end = firstWhere(blocks, (block) => block.streamId > streamId)
-  return blocks.slice(first, end)
-}
-
-function reaches(block: BlockRef, streamId: number, fromOffset: number): boolean {
-  return block.streamId === streamId && block.lastOffset >= fromOffset
-}
-
-/** Binary search: `holds` is false for the blocks before the result, true from it on. */
-function firstWhere(blocks: readonly BlockRef[], holds: (block: BlockRef) => boolean): number {
-  let low = 0
-  let high = blocks.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const block = blocks[middle]
-    if (block !== undefined && holds(block)) high = middle
-    else low = middle + 1
-  }
-  return low
+function positionOf(row: number): number {
+  return INDEX_HEADER_BYTES + row * ROW_BYTES
 }
 
 function damaged(place: string, what: string): Fault {

@@ -1,17 +1,18 @@
 /**
- * Reads an object of the format in docs/formats/objects.md through an object store, block by block.
- * Holds the index once it is loaded, never data: caching blocks and reading ahead are the caller's work.
+ * Reads an object of the format in docs/formats/objects.md through an object store: its index, single blocks, raw bytes.
+ * Checks what it reads and holds nothing: caching, read-ahead and budgets are the caller's work.
  */
-
 import type { ObjectStore } from '../../object-store/object-store.ts'
 import { Fault, isFault } from '../../runtime/fault.ts'
 import type { Entry } from '../entry.ts'
 import { decodeDataBlock } from './data-block.ts'
 import { decodeObjectFooter, FOOTER_BYTES } from './object-footer.ts'
-import { type BlockRef, decodeObjectIndex, findBlocks } from './object-index.ts'
+import { type BlockRef, decodeObjectIndex, type ObjectIndex } from './object-index.ts'
 
-/** Holds the footer and an index of 1 300 blocks (650 MiB of data): one GET in nearly every case. */
+/** The end of an object that is read first. Holds the footer and an index of 1 300 rows. */
 const TAIL_BYTES = 64 * 1024
+/** A row of 48 bytes stands for a block of about 512 KiB: with this, one GET is enough for most larger indexes, too. */
+const OBJECT_BYTES_PER_TAIL_BYTE = 4096
 
 export interface ObjectReaderOptions {
   readonly store: ObjectStore
@@ -20,11 +21,11 @@ export interface ObjectReaderOptions {
   readonly size: number
 }
 
+/** Every Fault `corrupt` names the key, and the position where there is one; `missing` and `unavailable` come from the store. */
 export class ObjectReader {
   readonly #store: ObjectStore
   readonly #key: string
   readonly #size: number
-  #index: Promise<readonly BlockRef[]> | undefined
 
   constructor(options: ObjectReaderOptions) {
     this.#store = options.store
@@ -32,26 +33,34 @@ export class ObjectReader {
     this.#size = options.size
   }
 
-  /**
-   * All data blocks, by stream, then offset. Loaded once; a failed load is tried again by the next call.
-   * Fault `corrupt` names the key; `missing` and `unavailable` come from the store.
-   */
-  loadIndex(): Promise<readonly BlockRef[]> {
-    this.#index ??= this.#readIndex().catch((error) => {
-      this.#index = undefined
-      throw error
-    })
-    return this.#index
+  /** Bytes that the first GET of `loadIndex` moves; nearly always the only one. */
+  get tailBytes(): number {
+    return Math.min(this.#size, Math.max(TAIL_BYTES, Math.ceil(this.#size / OBJECT_BYTES_PER_TAIL_BYTE)))
   }
 
-  /** The blocks of a stream that hold offsets at or after `fromOffset`, in offset order; may be none. */
-  async findBlocks(streamId: number, fromOffset: number): Promise<readonly BlockRef[]> {
-    return findBlocks(await this.loadIndex(), streamId, fromOffset)
+  /** All data blocks, by stream, then offset. One GET, or two when the index is larger than expected. */
+  async loadIndex(): Promise<ObjectIndex> {
+    const place = `object ${this.#key}`
+    if (this.#size < FOOTER_BYTES) throw new Fault('corrupt', `${place} has only ${this.#size} bytes`)
+    const tailStart = this.#size - this.tailBytes
+    const tail = await this.loadRaw(tailStart, this.tailBytes)
+    const { indexPosition, indexBytes } = decodeObjectFooter(tail, this.#size, place)
+    const bytes =
+      indexPosition >= tailStart
+        ? compact(tail, indexPosition - tailStart, indexBytes)
+        : await this.loadRaw(indexPosition, indexBytes)
+    const index = decodeObjectIndex(bytes, `${place} at position ${indexPosition}`)
+    requireContiguous(index, indexPosition, place)
+    return index
   }
 
-  /** The entries of one block. Fault `corrupt` names key and position. */
+  /** The entries of one block. */
   async loadBlock(block: BlockRef): Promise<Entry[]> {
-    const bytes = await this.#load(block.position, block.position + block.bytes)
+    return this.decodeBlock(block, await this.loadRaw(block.position, block.bytes))
+  }
+
+  /** The entries of one block whose `bytes` were loaded, perhaps together with its neighbours; payloads are slices of them. */
+  decodeBlock(block: BlockRef, bytes: Buffer): Entry[] {
     const place = `object ${this.#key} at position ${block.position}`
     const entries = decodeDataBlock(bytes, block.streamId, place)
     const agrees =
@@ -62,25 +71,10 @@ export class ObjectReader {
     return entries
   }
 
-  async #readIndex(): Promise<BlockRef[]> {
-    const place = `object ${this.#key}`
-    if (this.#size < FOOTER_BYTES) throw new Fault('corrupt', `${place} has only ${this.#size} bytes`)
-    const tailStart = Math.max(0, this.#size - TAIL_BYTES)
-    const tail = await this.#load(tailStart, this.#size)
-    const { indexPosition, indexBytes } = decodeObjectFooter(tail, this.#size, place)
-    const indexEnd = indexPosition + indexBytes
-    const bytes =
-      indexPosition >= tailStart
-        ? tail.subarray(indexPosition - tailStart, indexEnd - tailStart)
-        : await this.#load(indexPosition, indexEnd)
-    const blocks = decodeObjectIndex(bytes, `${place} at position ${indexPosition}`)
-    requireContiguous(blocks, indexPosition, place)
-    return blocks
-  }
-
-  async #load(start: number, end: number): Promise<Buffer> {
+  /** Bytes [position, position + bytes) as they are stored, unchecked. */
+  async loadRaw(position: number, bytes: number): Promise<Buffer> {
     try {
-      return await this.#store.get(this.#key, { start, end })
+      return await this.#store.get(this.#key, { start: position, end: position + bytes })
     } catch (cause) {
       if (!isFault(cause, 'invalid')) throw cause
       // The range lies within the size that the object had when it was written.
@@ -89,8 +83,17 @@ export class ObjectReader {
   }
 }
 
+/** The index in a buffer of about its size: a short one must not keep the whole tail in memory. */
+function compact(tail: Buffer, start: number, bytes: number): Buffer {
+  const index = tail.subarray(start, start + bytes)
+  if (bytes > tail.length / 2) return index
+  const copy = Buffer.allocUnsafeSlow(bytes)
+  index.copy(copy)
+  return copy
+}
+
 /** Blocks follow each other without gaps from the beginning to the index: a wrong index is noticed before it misleads. */
-function requireContiguous(blocks: readonly BlockRef[], end: number, place: string): void {
+function requireContiguous(blocks: ObjectIndex, end: number, place: string): void {
   let position = 0
   let previous: BlockRef | undefined
   for (const block of blocks) {

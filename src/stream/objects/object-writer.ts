@@ -6,12 +6,12 @@
  */
 import { assert } from '../../runtime/fault.ts'
 import type { Entry } from '../entry.ts'
-import { dataBlockBytes, encodeDataBlock, storedBytes } from './data-block.ts'
+import { dataBlockBytes, encodeDataBlock, payloadBytesOf, storedBytes } from './data-block.ts'
 import { encodeObjectFooter } from './object-footer.ts'
 import { type BlockRef, encodeObjectIndex } from './object-index.ts'
 
 /** A block is closed before it would pass this. An entry that is larger gets a block of its own. */
-const BLOCK_BYTES_TARGET = 512 * 1024
+export const BLOCK_BYTES_TARGET = 512 * 1024
 
 export interface StreamEntries {
   readonly streamId: number
@@ -44,23 +44,79 @@ export function buildObject(
   streams: readonly StreamEntries[],
   blockBytesTarget: number = BLOCK_BYTES_TARGET
 ): BuiltObject {
+  const layout = new ObjectLayout()
   const parts: Buffer[] = []
-  const blocks: BlockRef[] = []
   const ranges: BuiltRange[] = []
-  let position = 0
   for (const { streamId, entries } of sorted(streams)) {
     for (const group of groupIntoBlocks(entries, blockBytesTarget)) {
-      const block = describeBlock(streamId, group, position)
-      for (const part of encodeDataBlock(streamId, group)) parts.push(part)
-      blocks.push(block)
-      position += block.bytes
+      for (const part of layout.encode(streamId, group)) parts.push(part)
     }
     ranges.push(describeRange(streamId, entries))
   }
-  const index = encodeObjectIndex(blocks)
-  const footer = encodeObjectFooter({ indexPosition: position, indexBytes: index.length })
-  parts.push(index, footer)
-  return { parts, bytes: position + index.length + footer.length, ranges }
+  parts.push(...layout.finish())
+  return { parts, bytes: layout.bytes, ranges }
+}
+
+export interface StreamContent {
+  /** Payload bytes. */
+  readonly bytes: number
+  /** Milliseconds since the epoch; -1 when no entry carries one. */
+  readonly maxTimestamp: number
+}
+
+/**
+ * An object as it grows, block after block: it knows where the next one lies, and what index and footer must say. Blocks
+ * do not say where they lie, so one that another object holds may be taken over byte by byte.
+ */
+export class ObjectLayout {
+  readonly #blocks: BlockRef[] = []
+  readonly #contents = new Map<number, StreamContent>()
+  #bytes = 0
+
+  /** Size of the object so far. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** What was laid out of a stream so far. */
+  contentOf(streamId: number): StreamContent {
+    return this.#contents.get(streamId) ?? { bytes: 0, maxTimestamp: -1 }
+  }
+
+  /** Encodes the next block: its bytes follow what was laid out before. */
+  encode(streamId: number, entries: readonly Entry[]): Buffer[] {
+    this.#append(describeBlock(streamId, entries, this.#bytes))
+    return encodeDataBlock(streamId, entries)
+  }
+
+  /** The next block is the given one of another object: its bytes follow what was laid out before. */
+  take(block: BlockRef): void {
+    this.#append({ ...block, position: this.#bytes })
+  }
+
+  /** Index and footer: the object's last bytes. */
+  finish(): [index: Buffer, footer: Buffer] {
+    const index = encodeObjectIndex(this.#blocks)
+    const footer = encodeObjectFooter({ indexPosition: this.#bytes, indexBytes: index.length })
+    this.#bytes += index.length + footer.length
+    return [index, footer]
+  }
+
+  #append(block: BlockRef): void {
+    const last = this.#blocks.at(-1)
+    const rises =
+      last === undefined ||
+      block.streamId > last.streamId ||
+      (block.streamId === last.streamId && block.firstOffset > last.lastOffset)
+    assert(rises, `block at offset ${block.firstOffset} of stream ${block.streamId} comes too late`)
+    this.#blocks.push(block)
+    this.#bytes += block.bytes
+    const { bytes, maxTimestamp } = this.contentOf(block.streamId)
+    this.#contents.set(block.streamId, {
+      bytes: bytes + payloadBytesOf(block),
+      maxTimestamp: Math.max(maxTimestamp, block.maxTimestamp)
+    })
+  }
 }
 
 function sorted(streams: readonly StreamEntries[]): StreamEntries[] {

@@ -8,7 +8,7 @@ import { seededRandom } from '../../runtime/random.ts'
 import type { Entry } from '../entry.ts'
 import { dataBlockBytes, decodeDataBlock, encodeDataBlock } from './data-block.ts'
 import { decodeObjectFooter, encodeObjectFooter } from './object-footer.ts'
-import { type BlockRef, decodeObjectIndex, encodeObjectIndex, findBlocks } from './object-index.ts'
+import { type BlockRef, decodeObjectIndex, encodeObjectIndex } from './object-index.ts'
 import { ObjectReader } from './object-reader.ts'
 import { buildObject, type StreamEntries } from './object-writer.ts'
 
@@ -93,10 +93,9 @@ it('finding gives the blocks from an offset on, of one stream only', async () =>
     fc.asyncProperty(streamLists, fc.nat(600), fc.nat(7), async (streams, fromOffset, pick) => {
       const { reader } = await stored(Buffer.concat(buildObject(streams, 400).parts))
       const streamId = streams[pick]?.streamId ?? 12_345
-      const expected = (await reader.loadIndex()).filter(
-        (block) => block.streamId === streamId && block.lastOffset >= fromOffset
-      )
-      assert.deepEqual(await reader.findBlocks(streamId, fromOffset), expected)
+      const index = await reader.loadIndex()
+      const expected = [...index].filter((block) => block.streamId === streamId && block.lastOffset >= fromOffset)
+      assert.deepEqual([...index.blocks(streamId, fromOffset)], expected)
     }),
     { numRuns: 60 }
   )
@@ -111,7 +110,7 @@ it('blocks have about the target size, an entry that is larger one of its own, a
     payload: Buffer.alloc(size)
   }))
   const { parts, bytes } = buildObject([{ streamId: 1, entries }])
-  const blocks = decodeObjectIndex(parts.at(-2) ?? Buffer.alloc(0), 'o')
+  const blocks = [...decodeObjectIndex(parts.at(-2) ?? Buffer.alloc(0), 'o')]
   assert.deepEqual(
     blocks.map((block) => [block.firstOffset, block.lastOffset, block.entries]),
     [
@@ -128,7 +127,7 @@ it('blocks have about the target size, an entry that is larger one of its own, a
   )
 })
 
-it('a small object costs one read for its index and one per block; the index is kept', async () => {
+it('a small object costs one read for its index and one per block; a short index does not keep the tail in memory', async () => {
   const entries = Array.from({ length: 50 }, (_, offset) => ({
     baseOffset: offset,
     lastOffset: offset,
@@ -136,13 +135,34 @@ it('a small object costs one read for its index and one per block; the index is 
     payload: Buffer.alloc(5000, offset)
   }))
   const { store, reader } = await stored(Buffer.concat(buildObject([{ streamId: 1, entries }], 100_000).parts))
-  await reader.loadIndex()
-  await reader.loadIndex()
+  const index = await reader.loadIndex()
   assert.deepEqual(store.reads, [64 * 1024])
-  const [block] = await reader.findBlocks(1, 30)
+  assert.equal(index.row(0).firstOffset, 0)
+  assert.equal(index.bytes, 12 + 48 * index.length)
+  const [block] = index.blocks(1, 30)
   assert.ok(block !== undefined && block.firstOffset <= 30)
   await reader.loadBlock(block)
   assert.deepEqual(store.reads, [64 * 1024, block.bytes])
+})
+
+it('neighbouring blocks that were loaded together are decoded one by one', async () => {
+  const entries = Array.from({ length: 9 }, (_, offset) => ({
+    baseOffset: offset,
+    lastOffset: offset,
+    maxTimestamp: offset,
+    payload: Buffer.alloc(1000, offset)
+  }))
+  const { reader } = await stored(Buffer.concat(buildObject([{ streamId: 1, entries }], 4000).parts))
+  const blocks = [...(await reader.loadIndex())]
+  const bytes = await reader.loadRaw(
+    0,
+    blocks.reduce((sum, block) => sum + block.bytes, 0)
+  )
+  assert.ok(blocks.length > 2)
+  assert.deepEqual(
+    blocks.flatMap((block) => reader.decodeBlock(block, bytes.subarray(block.position, block.position + block.bytes))),
+    entries
+  )
 })
 
 it('an index that is larger than the tail costs one more read', async () => {
@@ -163,7 +183,7 @@ it('a load that failed is tried again', async () => {
   const reader = new ObjectReader({ store, key: 'o', size: bytes })
   await assert.rejects(reader.loadIndex(), (error) => isFault(error, 'missing'))
   await store.put('o', parts)
-  assert.deepEqual(await reader.loadIndex(), [])
+  assert.deepEqual([...(await reader.loadIndex())], [])
 })
 
 it('whatever bit flips and wherever an object is cut, a reader meets Fault corrupt or the truth', async () => {
@@ -229,7 +249,7 @@ it('a block of another stream, or one that the index does not describe, is corru
     (error) => isFault(error, 'corrupt')
   )
   const { reader } = await stored(Buffer.concat(buildObject([{ streamId: 5, entries: [entry] }]).parts))
-  const [ref] = await reader.loadIndex()
+  const [ref] = [...(await reader.loadIndex())]
   assert.ok(ref !== undefined)
   await assert.rejects(reader.loadBlock({ ...ref, firstOffset: 0 }), (error) => isFault(error, 'corrupt'))
 })
@@ -250,7 +270,9 @@ it('an index decodes to what was encoded, and so does a footer', () => {
     plain
   )
   fc.assert(
-    fc.property(fc.array(refs), (blocks) => assert.deepEqual(decodeObjectIndex(encodeObjectIndex(blocks), 'o'), blocks))
+    fc.property(fc.array(refs), (blocks) =>
+      assert.deepEqual([...decodeObjectIndex(encodeObjectIndex(blocks), 'o')], blocks)
+    )
   )
   fc.assert(
     fc.property(fc.nat(2 ** 31), uint32, (indexPosition, indexBytes) => {
@@ -258,7 +280,6 @@ it('an index decodes to what was encoded, and so does a footer', () => {
       assert.deepEqual(decodeObjectFooter(encodeObjectFooter(footer), indexPosition + indexBytes + 20, 'o'), footer)
     })
   )
-  assert.deepEqual(findBlocks([], 1, 0), [])
 })
 
 it('the layout of the smallest object is the one that is documented', () => {

@@ -48,6 +48,7 @@ walContract('file, on a device in memory', async () => {
   device.faults.shortWrites = 0.3
   return {
     open: async () => new FileWal({ device, clock, random: systemRandom, log: silentLog, segmentBytes: SEGMENT_BYTES }),
+    saveMark: () => {},
     abandon: async () => {
       device = device.kill()
     },
@@ -66,6 +67,7 @@ walContract('file, on the file system', async () => {
         log: silentLog,
         segmentBytes: SEGMENT_BYTES
       }),
+    saveMark: () => {},
     abandon: async () => {},
     cleanUp: () => rm(folder, { recursive: true })
   }

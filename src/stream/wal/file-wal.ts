@@ -160,6 +160,11 @@ export class FileWal implements Wal {
     return trim
   }
 
+  /** For people only: the directory itself says what was trimmed. */
+  mark(position: WalPosition): string {
+    return `file:${position}`
+  }
+
   async close(): Promise<void> {
     const healthy = this.#failure === undefined
     this.#failure ??= new Fault('closed', 'the write-ahead log is closed')

@@ -1,6 +1,6 @@
 /**
  * The write-ahead log: what makes an append durable before it is acknowledged. One log per broker, shared by
- * all of its streams. Two implementations, file and (later) object, pass the one suite in `wal-contract.ts`.
+ * all of its streams. Two implementations, file and object, pass the one suite in `wal-contract.ts`.
  *
  * Invariant: appends become durable in the order in which they were made. If an append is durable, so is
  * every append before it; after a crash the log holds a prefix of what was appended, and all that was acknowledged.
@@ -36,8 +36,16 @@ export interface Wal {
    * When the log can no longer be written (closed, or the device failed for good), `failed` runs instead.
    */
   append(record: WalRecord, durable: (end: WalPosition) => void, failed: (fault: Error) => void): void
-  /** Everything before `position` is no longer needed; space is given back when whole segments fall before it. */
+  /**
+   * Everything before `position` is no longer needed; space is given back when whole segments or objects fall before it.
+   * Its mark must have been saved before.
+   */
   trim(position: WalPosition): Promise<void>
+  /**
+   * Where a replay may begin once everything before `position` is trimmed. It is saved in the same transaction as the
+   * commit that allows the trim, and given back to whoever opens the log next; opaque to everybody else.
+   */
+  mark(position: WalPosition): string
   /** Bytes of the largest payload that an entry may have. */
   readonly payloadBytesMax: number
   /** Bytes that were appended and are not durable yet. */

@@ -46,11 +46,11 @@ export const NO_PRODUCER_EPOCH = -1
 export const NO_SEQUENCE = -1
 export const NO_LEADER_EPOCH = -1
 
-const CODEC_MASK = 0x07
+export const CODEC_MASK = 0x07
 const LOG_APPEND_TIME_BIT = 0x08
 export const TRANSACTIONAL_BIT = 0x10
 export const CONTROL_BIT = 0x20
-const DELETE_HORIZON_BIT = 0x40
+export const DELETE_HORIZON_BIT = 0x40
 
 const SEQUENCE_MAX = 0x7fff_ffff
 
@@ -168,6 +168,11 @@ export function isControl(header: BatchHeader): boolean {
 /** When set, the base timestamp is the time from which compaction may drop the batch's tombstones (KIP-534). */
 export function hasDeleteHorizon(header: BatchHeader): boolean {
   return (header.attributes & DELETE_HORIZON_BIT) !== 0
+}
+
+/** Milliseconds; `undefined` when compaction has not given the batch a delete horizon. */
+export function deleteHorizonMs(header: BatchHeader): number | undefined {
+  return hasDeleteHorizon(header) ? header.baseTimestamp : undefined
 }
 
 export function hasProducerId(header: BatchHeader): boolean {

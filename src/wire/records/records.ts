@@ -111,12 +111,24 @@ export function findMaxTimestamp(header: BatchHeader, records: Buffer): Timestam
   return offset === -1 ? undefined : { timestamp, offset }
 }
 
+/** Places in the batch (0 is its first record) of the records that have no key. */
+export function findKeyless(header: BatchHeader, records: Buffer): number[] {
+  const places: number[] = []
+  const cursor = new RecordCursor(header, records)
+  for (let place = 0; cursor.next(); place++) if (!cursor.hasKey) places.push(place)
+  return places
+}
+
 /** Walks the records of one batch. Moving on reads a few bytes a record; only `read` decodes one. */
-class RecordCursor {
+export class RecordCursor {
   /** Of the record that `next` moved to. */
   offset = -1
   timestamp = -1
   hasKey = false
+  /** Position of its first byte, that of its length. */
+  start = 0
+  /** Position behind its timestamp delta: what stands from here to `end` does not depend on time. */
+  timelessStart = 0
 
   readonly #header: BatchHeader
   readonly #logAppendTime: boolean
@@ -133,6 +145,11 @@ class RecordCursor {
     this.#remaining = header.recordCount
   }
 
+  /** Position behind its last byte. */
+  get end(): number {
+    return this.#end
+  }
+
   /** Moves to the next record; false after the last. Fault `corrupt` also when bytes are left then. */
   next(): boolean {
     const reader = this.#reader
@@ -143,17 +160,34 @@ class RecordCursor {
       return false
     }
     this.#remaining -= 1
+    this.start = this.#end
     const length = reader.varint()
     const start = reader.position
     reader.skip(length)
     this.#end = reader.position
     reader.position = start + ATTRIBUTES_BYTES
     this.#setTimestamp(reader.varlong())
+    this.timelessStart = reader.position
     this.#setOffset(reader.varint())
     this.#keyPosition = reader.position
     this.hasKey = reader.varint() >= 0
     if (reader.position > this.#end) throw new Fault('corrupt', `Record ${this.offset} is longer than its length says`)
     return true
+  }
+
+  /** Key of the current record, a slice. */
+  key(): Buffer | null {
+    this.#reader.position = this.#keyPosition
+    return this.#nullable()
+  }
+
+  /** Whether the current record has no value. */
+  isTombstone(): boolean {
+    const reader = this.#reader
+    reader.position = this.#keyPosition
+    const keyLength = reader.varint()
+    if (keyLength > 0) reader.skip(keyLength)
+    return reader.varint() < 0
   }
 
   /** Decodes the current record. Key and value are slices; copy them to keep them without the batch. */

@@ -41,16 +41,6 @@ export const meantDifferences: readonly MeantDifference[] = [
     reason: 'INVALID_REQUEST says what is wrong; Kafka answers UNKNOWN_SERVER_ERROR'
   },
   {
-    where: /^Produce: refuses a record without key on a compacted topic$/,
-    path: /^$/,
-    reason: 'not compacting yet, the broker refuses to create compacted topics'
-  },
-  {
-    where: /^IncrementalAlterConfigs: (appends to|subtracts from) a list$/,
-    path: /(errorCode|cleanup\.policy\..*)$/,
-    reason: 'not compacting yet, cleanup.policy can be `delete` only'
-  },
-  {
     where: /^Produce: refuses /,
     path: /logStartOffset$/,
     reason: 'a refusal never tells the log start; Kafka does or does not, by where it noticed, and no client reads it'

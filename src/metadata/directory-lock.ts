@@ -1,5 +1,5 @@
 /**
- * One live process per data directory. The lock is the operating system's: SQLite's exclusive lock on a small file of
+ * One live process per directory of data. The lock is the operating system's: SQLite's exclusive lock on a small file of
  * its own, so it goes when the process does, however that dies, and a stale file means nothing.
  *
  * It guards against processes on the same machine; a network file system must support POSIX locks. The process id
@@ -11,7 +11,16 @@ import { join } from 'node:path'
 import Libsql from 'libsql'
 import { Fault } from '../runtime/fault.ts'
 
-export class DataDirectoryLock {
+/** What a locked directory is, in messages. */
+export interface LockedPlace {
+  readonly directory: string
+  /** Such as "data directory". */
+  readonly what: string
+  /** The flag that names another one. */
+  readonly flag: string
+}
+
+export class DirectoryLock {
   readonly #connection: Libsql.Database
   readonly #pidFile: string
 
@@ -25,25 +34,26 @@ export class DataDirectoryLock {
    * result reachable. Fault `conflict` when a live process holds it, this one included; `invalid` when the directory
    * cannot be used.
    */
-  static acquire(directory: string): DataDirectoryLock {
+  static acquire(place: LockedPlace): DirectoryLock {
+    const { directory, what, flag } = place
     const pidFile = join(directory, 'longhaul.pid')
-    const connection = openLockFile(directory)
+    const connection = openLockFile(place)
     try {
       connection.exec('PRAGMA busy_timeout = 0')
       connection.exec('BEGIN EXCLUSIVE')
     } catch (cause) {
       connection.close()
       if (!(cause instanceof Error && 'code' in cause && String(cause.code).startsWith('SQLITE_BUSY'))) {
-        throw new Fault('invalid', `cannot lock the data directory ${directory}: ${cause}`, { cause })
+        throw new Fault('invalid', `cannot lock the ${what} ${directory}: ${cause}`, { cause })
       }
       throw new Fault(
         'conflict',
-        `the data directory ${directory} is in use by ${ownerOf(pidFile)}: stop that one, or choose another directory with --data-dir`,
+        `the ${what} ${directory} is in use by ${ownerOf(pidFile)}: stop that one, or choose another with ${flag}`,
         { cause }
       )
     }
     writeFileSync(pidFile, `${process.pid}\n`)
-    return new DataDirectoryLock(connection, pidFile)
+    return new DirectoryLock(connection, pidFile)
   }
 
   /** Gives the lock back; calling it again does nothing. */
@@ -55,12 +65,12 @@ export class DataDirectoryLock {
   }
 }
 
-function openLockFile(directory: string): Libsql.Database {
+function openLockFile({ directory, what }: LockedPlace): Libsql.Database {
   try {
     mkdirSync(directory, { recursive: true })
     return new Libsql(join(directory, 'longhaul.lock'))
   } catch (cause) {
-    throw new Fault('invalid', `cannot use the data directory ${directory}: ${cause}`, { cause })
+    throw new Fault('invalid', `cannot use the ${what} ${directory}: ${cause}`, { cause })
   }
 }
 

@@ -6,15 +6,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { isFault } from '../runtime/fault.ts'
-import { DataDirectoryLock } from './data-directory-lock.ts'
+import { DirectoryLock } from './directory-lock.ts'
 
-const MODULE = new URL(import.meta.resolve('./data-directory-lock.js')).href
+const MODULE = new URL(import.meta.resolve('./directory-lock.js')).href
 const OWNER = `
-  const { DataDirectoryLock } = await import(${JSON.stringify(MODULE)})
-  globalThis.lock = DataDirectoryLock.acquire(process.argv[1])
+  const { DirectoryLock } = await import(${JSON.stringify(MODULE)})
+  globalThis.lock = DirectoryLock.acquire({ directory: process.argv[1], what: 'data directory', flag: '--data-dir' })
   console.log('locked')
   setInterval(() => {}, 1000)
 `
+
+const acquire = (directory: string) => DirectoryLock.acquire({ directory, what: 'data directory', flag: '--data-dir' })
 
 let root = ''
 before(async () => {
@@ -42,7 +44,7 @@ test('a directory that a live process owns is refused with its name, its owner a
   const owner = await startOwner(directory)
   try {
     assert.throws(
-      () => DataDirectoryLock.acquire(directory),
+      () => acquire(directory),
       (error) => {
         assert.ok(isFault(error, 'conflict'))
         assert.ok(error.message.includes(directory))
@@ -59,23 +61,23 @@ test('a directory that a live process owns is refused with its name, its owner a
 test('the lock of a process that was killed is free at once, whatever it left behind', async () => {
   const directory = join(root, 'killed')
   for (let round = 0; round < 2; round++) await kill(await startOwner(directory))
-  DataDirectoryLock.acquire(directory).release()
+  acquire(directory).release()
 })
 
 test('a process is refused its own directory while it holds it, and gets it again after release', () => {
   const directory = join(root, 'own')
-  const lock = DataDirectoryLock.acquire(directory)
+  const lock = acquire(directory)
   assert.throws(
-    () => DataDirectoryLock.acquire(directory),
+    () => acquire(directory),
     (error) => isFault(error, 'conflict')
   )
   lock.release()
   lock.release()
-  DataDirectoryLock.acquire(directory).release()
+  acquire(directory).release()
 })
 
 test('two directories do not disturb each other', () => {
-  const locks = ['a', 'b'].map((name) => DataDirectoryLock.acquire(join(root, name)))
+  const locks = ['a', 'b'].map((name) => acquire(join(root, name)))
   for (const lock of locks) lock.release()
 })
 
@@ -83,7 +85,7 @@ test('a directory that cannot be one is invalid', async () => {
   const file = join(root, 'file')
   await writeFile(file, '')
   assert.throws(
-    () => DataDirectoryLock.acquire(join(file, 'inside')),
+    () => acquire(join(file, 'inside')),
     (error) => isFault(error, 'invalid')
   )
 })

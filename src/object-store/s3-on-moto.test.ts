@@ -1,0 +1,3 @@
+import { s3ServerContract } from './s3-server-contract.ts'
+
+s3ServerContract('moto', { copiesWhatThereIs: true, ignoresCredentials: true })

@@ -47,6 +47,8 @@ function terminal(stream: WriteStream): Terminal {
 }
 
 endOnBugs()
+// Its warning that it will ask for Node.js 22 in 2027 is not for whoever runs a command today.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
 // Timers of the clock keep no process alive, and a command that waits for a broker to come back has nothing else.
 const alive = setInterval(() => {}, 60_000)
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))

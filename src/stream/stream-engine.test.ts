@@ -61,6 +61,8 @@ class World {
   streamIds: number[] = []
   topicId = ''
   life: Life = { alive: true }
+  /** Why engines ended that were not crashed. */
+  readonly failures: Error[] = []
   /** What the owner of a stream would save: the number of entries it has seen, which a test can recount. */
   counts = new Map<number, number[]>()
 
@@ -86,8 +88,8 @@ class World {
       log: silentLog,
       metadata: mortal(this.metadata, this.life),
       stores: singleObjectStore(mortal(this.store, this.life)),
-      // The device of a life that ended is gone; nothing else may fail.
-      failed: (fault) => assert.ok(!life.alive, fault),
+      // The device of a life that ended is gone: that is no failure.
+      failed: (fault) => life.alive && this.failures.push(fault),
       wal: new FileWal({
         device: mortal(this.device, this.life),
         clock,
@@ -262,6 +264,16 @@ describe('the storage engine', () => {
     assert.equal(entry.baseOffset, 0)
   })
 
+  it('ends, once, when its streams were taken over: what it cannot upload is no longer its own', async () => {
+    const world = await startedWorld()
+    await world.pass(world.append(0, 100).durable)
+    await world.metadata.openStreams(2, world.streamIds)
+    await assert.rejects(world.pass(world.engine.flush()), (error) => isFault(error, 'fenced'))
+    await world.clock.advance(10_000)
+    assert.equal(world.failures.length, 1)
+    await world.pass(world.engine.close())
+  })
+
   it('gives back the log that deleted streams have filled', async () => {
     const world = await startedWorld()
     const [deleted, other] = world.streams as [Stream, Stream]
@@ -368,6 +380,7 @@ async function simulate(seed: number, steps: number): Promise<string> {
   }
   world.store.faults.outage = false
   await verify(world, acknowledged)
+  assert.deepEqual(world.failures, [])
   return history.join(' ')
 }
 

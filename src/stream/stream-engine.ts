@@ -123,6 +123,7 @@ export class StreamEngine {
       capture: (streamId, offset) => this.#open.get(streamId)?.owner.capture(offset),
       profileOf: (streamId) => this.#open.get(streamId)?.owner.profile() ?? DEFAULT_PROFILE,
       durablePosition: () => this.#durablePosition,
+      failed: (fault) => this.#end(fault),
       committed: () => {
         this.#wakeWaiters()
         this.#compactor.noticed()

@@ -5,6 +5,7 @@
  * be trimmed behind each. A store or database that fails is tried again for as long as it takes; meanwhile the log keeps
  * everything and `StreamEngine.room` slows producers down.
  */
+import { setMaxListeners } from 'node:events'
 import type { Metadata, Upload, UploadedObject, UploadedStream } from '../metadata/metadata.ts'
 import type { ObjectStores } from '../object-store/object-stores.ts'
 import { type Clock, sleep } from '../runtime/clock.ts'
@@ -38,6 +39,8 @@ export interface UploaderParts {
   readonly capture: (streamId: number, offset: number) => Buffer | undefined
   readonly durablePosition: () => WalPosition
   readonly committed: () => void
+  /** An upload can never be committed: streams or log belong to somebody else by now. Uploading has stopped. */
+  readonly failed: (fault: Error) => void
 }
 
 /** An object to be stored, and where. */
@@ -59,6 +62,8 @@ export class Uploader {
 
   constructor(parts: UploaderParts) {
     this.#parts = parts
+    // Each object that waits to be tried again listens.
+    setMaxListeners(0, this.#stopping.signal)
   }
 
   /** Payload bytes committed to a profile's objects so far. */
@@ -87,7 +92,8 @@ export class Uploader {
   async close(): Promise<void> {
     this.#stopping.abort()
     this.#cancelTimer?.()
-    await this.#last
+    // What it ended with has been told.
+    await this.#last.catch(() => undefined)
   }
 
   #schedule(): void {
@@ -103,11 +109,18 @@ export class Uploader {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     this.#running++
-    this.#last = this.#upload(this.#last).finally(() => {
+    const upload = this.#upload(this.#last).finally(() => {
       this.#running--
       // More than enough may wait already; the next append says so. A stream that is not open waits without hurry, and a
       // log that is full of deleted streams is full until something comes round to trim it.
       if (this.#parts.cache.waitingBytes > 0 || this.#parts.wal.pendingBytes > 0) this.noticed()
+    })
+    this.#last = upload
+    upload.catch((error) => {
+      if (!isFault(error)) throw error
+      // Somebody else has taken over: what waits in the log is his to upload.
+      this.#stopping.abort()
+      this.#parts.failed(error)
     })
   }
 

@@ -61,7 +61,7 @@ export class Life {
     this.#thawed()
   }
 
-  /** One effect of this process; one without a name is noted only when it fails. */
+  /** One effect of this process; one without a name is not noted. */
   async call<T>(what: string, work: () => Promise<T>): Promise<T> {
     const moment = this.#strike()
     if (moment === 'before') this.#dieAt(moment, what)
@@ -78,7 +78,7 @@ export class Life {
     await this.#awake()
     if (result.status === 'rejected') {
       if (!this.#alive) return never()
-      this.#parts.note(`${what}: ${String(result.reason)}`)
+      if (what !== '') this.#parts.note(`${what}: ${String(result.reason)}`)
       throw result.reason
     }
     if (what !== '') this.#parts.note(what)
@@ -147,6 +147,8 @@ function listed(list: AsyncIterable<unknown> | Promise<unknown>, life: Life, wha
 
 /** Names and numbers of the call belong into the history, payloads do not. */
 function described(name: string, method: string, args: readonly unknown[]): string {
+  // Many, and never interesting.
+  if (method === 'poll') return ''
   const shown = args.filter((arg) => typeof arg === 'string' || typeof arg === 'number')
   return `${name}.${method}(${shown.join(', ')})`
 }

@@ -109,7 +109,7 @@ export class NodeProcess {
     const topics = [...this.metadata.image.topics()]
     truth.complain(truth.foundTopics(topics))
     await this.open(topics, predecessor)
-    this.#follow(sql)
+    this.#follow()
     this.#isStarted = true
     history.note(`has started with ${this.streams.size} streams`)
   }
@@ -198,14 +198,14 @@ export class NodeProcess {
   }
 
   /** Takes in what others change: here the last words of a dead process, which may still delete a topic. */
-  #follow(sql: SqlMetadata, delayMs = POLL_MS_MIN): void {
+  #follow(delayMs = POLL_MS_MIN): void {
     this.clock.after(delayMs, () => {
-      this.life
-        .call('', () => sql.poll())
+      this.metadata
+        .poll()
         .catch(() => undefined)
         .then(() => {
-          for (const id of this.streams.keys()) if (sql.image.stream(id) === undefined) this.forget(id)
-          this.#follow(sql, Math.min(delayMs * 2, POLL_MS_MAX))
+          for (const id of this.streams.keys()) if (this.metadata.image.stream(id) === undefined) this.forget(id)
+          this.#follow(Math.min(delayMs * 2, POLL_MS_MAX))
         })
     })
   }

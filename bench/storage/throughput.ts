@@ -9,7 +9,6 @@
  * Rate and CPU are medians of the turns' ratios; the absolute figures are those of this machine at this moment.
  */
 import { closeSync, fdatasync, fsyncSync, mkdtempSync, openSync, read, rmSync, writeSync, writev } from 'node:fs'
-import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
@@ -68,17 +67,16 @@ async function bareAppend(folder: string): Promise<() => Promise<number>> {
   }
 }
 
-/** Reads files from beginning to end, as many bytes at a time as a reader of the engine asks for. */
-async function bareRead(folder: string): Promise<() => Promise<number>> {
-  const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
+/** Reads the objects' files from beginning to end, as many bytes at a time as a reader of the engine asks for. */
+function bareRead(place: Place, folder: string): () => Promise<number> {
   const readAt = promisify(read) as unknown as (
     file: number,
     options: { buffer: Buffer; position: number }
   ) => Promise<{ bytesRead: number }>
   return async () => {
     let moved = 0
-    for (const { parentPath, name } of files) {
-      const file = openSync(join(parentPath, name), 'r')
+    for (const { key } of place.storage.metadata.image.objects()) {
+      const file = openSync(join(folder, key), 'r')
       for (let position = 0; ; ) {
         const { bytesRead } = await readAt(file, { buffer: Buffer.allocUnsafe(READ_BYTES), position })
         if (bytesRead === 0) break
@@ -166,7 +164,7 @@ try {
   await engine.compactAll()
   await appendAll(place, 64 * MEBIBYTE, WINDOW_BYTES, roundRobin(place))
   const tails = new Map(place.streams.map((stream) => [stream, stream.endOffset - 64]))
-  const filesRead = await bareRead(join(folder, 'data', 'objects'))
+  const filesRead = bareRead(place, join(folder, 'data', 'objects'))
   lines.push(
     row('tail read (log cache)', await contest(() => readAll(place.streams, (s) => tails.get(s) ?? 0), filesRead))
   )

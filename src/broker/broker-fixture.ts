@@ -300,6 +300,7 @@ const SETTINGS: BrokerSettings = {
   rack: null,
   advertisedHost: 'localhost',
   logDir: 'memory:',
+  objectStoreProfiles: ['default', 'eu'],
   autoCreateTopics: true,
   defaultPartitions: 2,
   topicDefaults: {}

@@ -15,6 +15,8 @@ export interface BrokerSettings {
   readonly advertisedHost: string
   /** How the log directory is called towards admin tools: the object store's URL. */
   readonly logDir: string
+  /** Names of the object stores that topics may be kept in. */
+  readonly objectStoreProfiles: readonly string[]
   readonly autoCreateTopics: boolean
   /** Partitions of a topic whose creator does not say (Kafka's `num.partitions`). */
   readonly defaultPartitions: number

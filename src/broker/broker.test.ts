@@ -33,6 +33,7 @@ describe('broker', () => {
       port: 0,
       frameBytesMax: 1 << 20,
       requestMemoryBytes: 1 << 20,
+      offsetMapBytes: 1 << 20,
       producerExpirationMs: 1000,
       groupInitialRebalanceDelayMs: 0,
       groupMinSessionTimeoutMs: 1000

@@ -22,8 +22,6 @@ import { UnsentBytes } from './unsent-bytes.ts'
 
 /** Kafka's default of `max.incremental.fetch.session.cache.slots`. */
 const FETCH_SESSIONS_MAX = 1000
-/** Kafka has 128 MiB by default (`log.cleaner.dedupe.buffer.size`): here for 2.5 million keys at once. */
-const OFFSET_MAP_BYTES = 64 * 1024 * 1024
 /** Kafka's default of `offsets.topic.num.partitions`. */
 const OFFSETS_PARTITIONS = 50
 
@@ -40,6 +38,8 @@ export interface BrokerOptions {
   readonly frameBytesMax: number
   readonly requestMemoryBytes: number
   readonly producerExpirationMs: number
+  /** Memory for the keys of a partition while it is compacted. */
+  readonly offsetMapBytes: number
   readonly groupInitialRebalanceDelayMs: number
   readonly groupMinSessionTimeoutMs: number
 }
@@ -71,7 +71,7 @@ export class Broker {
       image: metadata.image,
       rewriting: engine.rewriting,
       logs: () => compactedLogs(this.topics),
-      offsetMapBytes: OFFSET_MAP_BYTES
+      offsetMapBytes: options.offsetMapBytes
     })
     const unsent = new UnsentBytes(options.requestMemoryBytes)
     const parts = {

@@ -54,9 +54,12 @@ describe('topic settings', () => {
   })
 
   it('the shortest compaction lag may not be longer than the longest', () => {
-    assert.equal(checkTogether({}), undefined)
-    assert.equal(checkTogether({ 'min.compaction.lag.ms': '5', 'max.compaction.lag.ms': '5' }), undefined)
-    const problem = checkTogether({ 'min.compaction.lag.ms': '6', 'max.compaction.lag.ms': '5' })
+    assert.equal(checkTogether({}, ['default']), undefined)
+    const elsewhere = { 'longhaul.object.store.profile': 'eu' }
+    assert.equal(checkTogether(elsewhere, ['default', 'eu']), undefined)
+    assert.match(checkTogether(elsewhere, ['default', 'us']) ?? '', /eu.*the object stores here are default, us/)
+    assert.equal(checkTogether({ 'min.compaction.lag.ms': '5', 'max.compaction.lag.ms': '5' }, ['default']), undefined)
+    const problem = checkTogether({ 'min.compaction.lag.ms': '6', 'max.compaction.lag.ms': '5' }, ['default'])
     assert.match(problem ?? '', /min\.compaction\.lag\.ms \(6\).*\(5\)/)
   })
 

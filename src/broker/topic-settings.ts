@@ -181,8 +181,18 @@ export function checkSettings(configs: Readonly<Record<string, string | null | u
   return undefined
 }
 
-/** Why a topic cannot have these settings together, or `undefined` when it can. Each must have passed `checkSettings`. */
-export function checkTogether(configs: Readonly<Record<string, string | undefined>>): string | undefined {
+/**
+ * Why a topic cannot have these settings together on this broker, or `undefined` when it can. Each must have passed
+ * `checkSettings`. `profiles`: names of the object stores there are.
+ */
+export function checkTogether(
+  configs: Readonly<Record<string, string | undefined>>,
+  profiles: readonly string[]
+): string | undefined {
+  const profile = configs['longhaul.object.store.profile']
+  if (profile !== undefined && !profiles.includes(profile)) {
+    return `Invalid value ${profile} for configuration longhaul.object.store.profile: the object stores here are ${profiles.join(', ')}.`
+  }
   const value = (name: SettingName): number => Number(configs[name] ?? DECLARATIONS[name].default)
   const [min, max] = [value('min.compaction.lag.ms'), value('max.compaction.lag.ms')]
   if (min <= max) return undefined

@@ -74,7 +74,7 @@ function aborted(signal: AbortSignal): Promise<never> {
   return promise
 }
 
-function createBroker({ configuration, clock, random, log }: Parts, { metadata, engine }: Storage): Broker {
+function createBroker({ configuration, clock, random, log }: Parts, { metadata, engine, stores }: Storage): Broker {
   return new Broker({
     clock,
     random,
@@ -86,6 +86,7 @@ function createBroker({ configuration, clock, random, log }: Parts, { metadata, 
       rack: configuration.rack ?? null,
       advertisedHost: configuration.advertisedHost ?? configuration.host,
       logDir: configuration.objectStore,
+      objectStoreProfiles: stores.profiles(),
       autoCreateTopics: configuration.autoCreateTopics,
       defaultPartitions: configuration.defaultPartitions,
       topicDefaults: { 'max.message.bytes': String(configuration.messageBytesMax) }
@@ -95,6 +96,7 @@ function createBroker({ configuration, clock, random, log }: Parts, { metadata, 
     frameBytesMax: configuration.frameBytesMax,
     requestMemoryBytes: configuration.requestMemoryBytes,
     producerExpirationMs: configuration.producerIdExpirationMs,
+    offsetMapBytes: configuration.compactionMemoryBytes,
     groupInitialRebalanceDelayMs: configuration.groupInitialRebalanceDelayMs,
     groupMinSessionTimeoutMs: configuration.groupMinSessionTimeoutMs
   })

@@ -306,6 +306,15 @@ const broker = {
     cost: 'Lower values find dead consumers sooner and take short pauses for deaths.',
     kafka: 'group.min.session.timeout.ms'
   },
+  compactionMemoryBytes: {
+    kind: 'bytes',
+    default: 64 * MiB,
+    min: 1 * MiB,
+    max: 4 * GiB,
+    help: 'Memory for the keys of a partition while it is compacted by key, at most; 26 bytes per key.',
+    cost: 'With more new keys than fit, a partition is compacted in several rounds, each of which rewrites it.',
+    kafka: 'log.cleaner.dedupe.buffer.size'
+  },
   producerIdExpirationMs: {
     kind: 'integer',
     default: 86_400_000,

@@ -49,7 +49,7 @@ export function createTopicsHandler(parts: BrokerParts): Handler<CreateTopicsReq
 }
 
 async function create(parts: BrokerParts, wanted: Wanted, validateOnly: boolean): Promise<TopicAnswer> {
-  const problem = nameProblem(parts, wanted) ?? sizeProblem(parts, wanted) ?? configProblem(wanted)
+  const problem = nameProblem(parts, wanted) ?? sizeProblem(parts, wanted) ?? configProblem(parts, wanted)
   if (problem !== undefined) return refuse(wanted, problem)
   const numPartitions = partitionCount(parts, wanted)
   const configs = chosen(wanted)
@@ -127,12 +127,12 @@ function assignmentProblem({ settings }: BrokerParts, wanted: Wanted): Problem |
   }
 }
 
-function configProblem(wanted: Wanted): Problem | undefined {
+function configProblem({ settings }: BrokerParts, wanted: Wanted): Problem | undefined {
   const configs = Object.fromEntries(wanted.configs.map(({ name, value }) => [name, value]))
   const missing = wanted.configs.find(({ value }) => value === null)
   const problem =
     missing === undefined
-      ? (checkSettings(configs) ?? checkTogether(chosen(wanted)))
+      ? (checkSettings(configs) ?? checkTogether(chosen(wanted), settings.objectStoreProfiles))
       : `Null value not supported for topic configs: ${missing.name}`
   return problem === undefined ? undefined : { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: problem }
 }

@@ -68,7 +68,7 @@ async function alter(
   // What is taken back need not be known: an older release may have known it.
   const problem =
     checkSettings(Object.fromEntries([...planned].filter(([, value]) => value !== undefined))) ??
-    checkTogether({ ...topic.configs, ...changes })
+    checkTogether({ ...topic.configs, ...changes }, parts.settings.objectStoreProfiles)
   if (problem !== undefined) return { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: problem }
   try {
     if (!request.validateOnly) await parts.topics.configure(topic, changes)

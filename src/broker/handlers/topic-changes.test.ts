@@ -59,6 +59,10 @@ describe('topic changes', () => {
         [{ name: 'odd', configs: [{ name: 'retention.ms', value: 'long' }] }, ErrorCode.INVALID_CONFIG],
         [{ name: 'odd', configs: [{ name: 'retention.ms', value: null }] }, ErrorCode.INVALID_CONFIG],
         [{ name: 'odd', configs: [{ name: '__proto__', value: '1' }] }, ErrorCode.INVALID_CONFIG],
+        [
+          { name: 'odd', configs: [{ name: 'longhaul.object.store.profile', value: 'mars' }] },
+          ErrorCode.INVALID_CONFIG
+        ],
         [{ name: 'placed', assignments: [{ partitionIndex: 0, brokerIds: [1] }] }, ErrorCode.INVALID_REQUEST]
       ]
       for (let version = 2; version <= 7; version++) {

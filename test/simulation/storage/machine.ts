@@ -5,7 +5,7 @@
 import type { Database } from '../../../src/metadata/database.ts'
 import { SqlMetadata } from '../../../src/metadata/sql-metadata.ts'
 import { openDatabase } from '../../../src/metadata/sqlite-database.ts'
-import { FaultyObjectStore } from '../../../src/object-store/faulty-object-store.ts'
+import { FaultyObjectStore, type ObjectStoreFaults } from '../../../src/object-store/faulty-object-store.ts'
 import { MemoryObjectStore } from '../../../src/object-store/memory-object-store.ts'
 import { DEFAULT_PROFILE } from '../../../src/object-store/object-stores.ts'
 import { type Random, seededRandom } from '../../../src/runtime/random.ts'
@@ -19,6 +19,15 @@ export interface SimulatedStore {
   readonly memory: MemoryObjectStore
   /** What a process reaches. */
   readonly faulty: FaultyObjectStore
+}
+
+const NO_STORE_FAULTS: ObjectStoreFaults = {
+  latencyMs: { min: 0, max: 0 },
+  throttling: 0,
+  errorsBefore: 0,
+  errorsAfter: 0,
+  staleLists: 0,
+  outage: false
 }
 
 export class Machine {
@@ -67,7 +76,7 @@ export class Machine {
   heal(): void {
     this.clock.jumpTo(0)
     for (const { faulty } of this.stores.values()) {
-      Object.assign(faulty.faults, { latencyMs: { min: 0, max: 0 }, errorsBefore: 0, errorsAfter: 0, outage: false })
+      Object.assign(faulty.faults, NO_STORE_FAULTS)
     }
     Object.assign(this.databaseFaults, { latencyMs: 0, errorsBefore: 0, errorsAfter: 0, outage: false })
     Object.assign(this.#device.faults, { syncMs: 0, shortWrites: 0, capacityBytes: Number.POSITIVE_INFINITY })
@@ -79,6 +88,8 @@ export class Machine {
     for (const { faulty } of this.stores.values()) {
       Object.assign(faulty.faults, {
         latencyMs: { min: 0, max: pick(0, 20, 20, 300, 4_000) },
+        throttling: pick(0, 0, 0.3),
+        staleLists: pick(0, 0.5),
         errorsBefore: pick(0, 0, 0.1, 0.5),
         errorsAfter: pick(0, 0, 0.1, 0.3),
         outage: random.int(8) === 0

@@ -124,7 +124,20 @@ class Simulation {
       if (random.int(2) === 0) await this.#pass(random.int(pauseMs + 1))
       else if (random.int(3) === 0) await Promise.resolve()
     }
+    if (random.int(12) === 0) await this.#close()
     if (random.int(8) === 0) this.#node?.life.die(random.int(2) === 0 ? 'power' : 'process', 'between two requests')
+  }
+
+  /** The process is told to end, and takes its time. */
+  async #close(): Promise<void> {
+    const node = this.#node
+    if (!node?.life.alive) return
+    this.#parts.history.note('is told to end')
+    await this.#settled('closing', Promise.race([node.engine.close(), node.over]), SETTLES_WITHIN_MS)
+    const waiting = [...node.unanswered.values()].filter(({ what }) => what.startsWith('append'))
+    if (node.life.alive && waiting.length > 0)
+      this.#parts.truth.complain([`closing left ${waiting.length} appends unanswered`])
+    node.life.die('process', 'as it was told')
   }
 
   /** The node is taken for dead: another process will take over while this one lives, frozen or not. */

@@ -116,7 +116,7 @@ export class Workload {
     const candidates = [...truth.topics.values()].filter(({ id, deletion }) => id !== undefined && deletion !== 'done')
     const topic = candidates[random.int(candidates.length)]
     const row = topic?.id === undefined ? undefined : node.metadata.image.topicById(topic.id)
-    if (topic === undefined || row === undefined) return
+    if (topic === undefined || row?.partitions.every(({ streamId }) => node.streams.has(streamId)) !== true) return
     topic.deletion = 'asked'
     history.note(`delete ${topic.name}`)
     node.ask(`delete ${topic.name}`, undefined, async () => {

@@ -19,8 +19,11 @@ const OBJECTS = 'objects/'
 export function judgeMoment(node: NodeProcess, shape: Shape, truth: Truth): string[] {
   const complaints: string[] = []
   for (const stream of node.streams.values()) {
+    const ofStream = truth.streams.get(stream.id)
+    // One that is being deleted may be gone from the metadata, and is still open.
+    if (ofStream?.topic.deletion !== 'none') continue
     const { startOffset, endOffset } = node.view(stream)
-    complaints.push(...(truth.streams.get(stream.id)?.shown(startOffset, endOffset) ?? []))
+    complaints.push(...ofStream.shown(startOffset, endOffset))
   }
   const { cachedBytes } = node.engine.stats()
   // Producers ask for room before each entry; what is on its way to the log weighs less than in memory.

@@ -192,7 +192,9 @@ class Simulation {
 
   /** A process that cannot reach what it needs at its start ends, and is started again. */
   #giveUp(node: NodeProcess, error: unknown): void {
-    if (!isFault(error, 'unavailable')) throw error
+    // A dead process may have asked for the deletion of a topic that this one is about to open.
+    const isVanished = isFault(error, 'missing') && this.#parts.truth.isDeleting
+    if (!isVanished && !isFault(error, 'unavailable')) throw error
     node.life.die('process', `at its start: ${error.message}`)
   }
 

@@ -37,8 +37,9 @@ export class Truth {
     const complaints: string[] = []
     const names = new Set(found.map(({ name }) => name))
     for (const topic of this.topics.values()) {
-      if (names.has(topic.name)) continue
-      if (topic.id !== undefined && topic.deletion === 'none') complaints.push(`topic ${topic.name} is gone`)
+      // A dead process may still have asked for one that nobody was told of: it may come yet.
+      if (names.has(topic.name) || topic.id === undefined) continue
+      if (topic.deletion === 'none') complaints.push(`topic ${topic.name} is gone`)
       this.deleted(topic)
     }
     for (const { name, id, partitions } of found) {
@@ -52,6 +53,11 @@ export class Truth {
         )
     }
     return complaints
+  }
+
+  /** A topic may vanish at any moment, because somebody asked for it. */
+  get isDeleting(): boolean {
+    return [...this.topics.values()].some(({ deletion }) => deletion === 'asked')
   }
 
   created(topic: TopicTruth, id: string, streamIds: readonly number[]): void {

@@ -140,9 +140,10 @@ export class FetchPass {
     return entries.then(
       (cold) => this.#foundCold(partition, target, cold, first, room),
       (error: unknown) => {
-        const code =
-          isFault(error) && fetchOffset < partition.startOffset ? ErrorCode.OFFSET_OUT_OF_RANGE : codeOf(error)
-        return this.#failed(partition, target, code)
+        const trimmed = isFault(error) && fetchOffset < partition.startOffset
+        // What a store refuses (its credentials, its bucket) is nothing that the client asked wrongly.
+        const code = isFault(error, 'invalid') ? ErrorCode.KAFKA_STORAGE_ERROR : codeOf(error)
+        return this.#failed(partition, target, trimmed ? ErrorCode.OFFSET_OUT_OF_RANGE : code)
       }
     )
   }

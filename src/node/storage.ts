@@ -8,9 +8,10 @@ import { openDatabase } from '../metadata/sqlite-database.ts'
 import { requireConditionalPut } from '../object-store/conditional-put-probe.ts'
 import { ConfiguredObjectStores } from '../object-store/configured-object-stores.ts'
 import { DEFAULT_PROFILE } from '../object-store/object-stores.ts'
+import { claimStore } from '../object-store/store-owner.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { type Configuration, pathOfLocation } from '../runtime/configuration.ts'
-import { Fault } from '../runtime/fault.ts'
+import { Fault, isFault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
 import { StreamEngine } from '../stream/stream-engine.ts'
@@ -18,8 +19,11 @@ import { FileWal } from '../stream/wal/file-wal.ts'
 import { FileWalDevice } from '../stream/wal/file-wal-device.ts'
 import { ObjectWal } from '../stream/wal/object-wal.ts'
 import type { Wal } from '../stream/wal/wal.ts'
+import { establishLogId } from '../stream/wal/wal-identity.ts'
 import { StorageUseRecorder } from './storage-use-recorder.ts'
 
+/** The topic setting that names a profile. */
+const PROFILE_SETTING = 'longhaul.object.store.profile'
 /** The value of the `wal` setting that puts the log into the object store. */
 const OBJECT_WAL = 'object:'
 
@@ -73,6 +77,7 @@ async function openParts(
   const stores = await ConfiguredObjectStores.open(urls, { clock, random })
   closers.push(() => stores.close())
   requireProfiles(metadata, stores)
+  await claimStores(urls, stores, metadata, effects.log)
   const nodeEpoch = await metadata.registerNode(nodeId)
   const wal = await openWal(configuration, effects, closers, { metadata, stores, epoch: nodeEpoch })
   const engine = new StreamEngine({
@@ -86,6 +91,11 @@ async function openParts(
   })
   closers.push(() => engine.close())
   await engine.recover()
+  // From now on another folder in its place is found out, also if nothing is ever uploaded.
+  if ((await metadata.walMark(nodeId)) === undefined && configuration.wal !== OBJECT_WAL) {
+    const walMark = { mark: wal.mark(0), nodeEpoch }
+    await metadata.commitUpload({ nodeId, objects: [], streams: [], walMark })
+  }
   const use = new StorageUseRecorder({
     ...effects,
     nodeId,
@@ -122,7 +132,8 @@ async function openWal(
   makeFolder(folder)
   // It may lie elsewhere than the data directory, and be found by a node with another one.
   lock(folder, 'write-ahead log', '--wal', closers)
-  return new FileWal({ ...common, device: await FileWalDevice.open(folder) })
+  const device = await FileWalDevice.open(folder)
+  return new FileWal({ ...common, device, logId: await establishLogId(device, random), mark })
 }
 
 function lock(directory: string, what: string, flag: string, closers: Closers): void {
@@ -130,14 +141,37 @@ function lock(directory: string, what: string, flag: string, closers: Closers): 
   closers.push(() => held.release())
 }
 
+/**
+ * Wrong credentials, buckets and prefixes are told at the start. A store that is away is not, if this cluster has used it
+ * before: the log lasts for a while.
+ */
+async function claimStores(
+  urls: Readonly<Record<string, string>>,
+  stores: ConfiguredObjectStores,
+  { clusterId, image }: SqlMetadata,
+  log: Log
+): Promise<void> {
+  for (const profile of stores.profiles()) {
+    const known = [...image.objects()].findLast((object) => object.profile === profile)?.key
+    const name = urls[profile] ?? profile
+    try {
+      await claimStore({ store: stores.store(profile), name, clusterId, known })
+    } catch (error) {
+      if (!isFault(error, 'unavailable') || known === undefined) throw error
+      log.warn({ error: error.message }, `object store ${name} is away; its data can be read once it is back`)
+    }
+  }
+}
+
 /** What was stored under a profile can be reached only while the configuration knows the name. */
 function requireProfiles({ image }: SqlMetadata, stores: ConfiguredObjectStores): void {
   const known = new Set(stores.profiles())
-  for (const { profile } of image.objects()) {
+  const named = [...image.topics()].map(({ configs }) => configs[PROFILE_SETTING] ?? DEFAULT_PROFILE)
+  for (const profile of [...[...image.objects()].map((object) => object.profile), ...named]) {
     if (known.has(profile)) continue
     throw new Fault(
       'invalid',
-      `data is stored under the object-store profile "${profile}", which is not configured: add it to objectStoreProfiles`
+      `records belong into the object-store profile "${profile}", which is not configured: add it to objectStoreProfiles`
     )
   }
 }

@@ -299,6 +299,9 @@ it('a batch delete asks again only for the keys that failed, and tells what cann
   await against([failed(['k1'], 'AccessDenied')], ({ store }) => rejects('invalid', store.delete(['k1']), /pre\/k1/))
 })
 
+/** 17 MiB are three parts. */
+const IN_PARTS = { multipartBytes: 16 * 1024 * 1024, partBytes: 8 * 1024 * 1024 }
+
 it('an upload in parts whose part fails for good is aborted', () =>
   against(
     [
@@ -317,7 +320,8 @@ it('an upload in parts whose part fails for good is aborted', () =>
       assert.match(last, /^DELETE .*uploadId=u1/)
       assert.equal(seen.filter(({ line }) => line.startsWith('PUT')).length, 3)
       assert.equal(seen.filter(({ line }) => line.startsWith('POST')).length, 1)
-    }
+    },
+    { settings: IN_PARTS }
   ))
 
 it('an upload in parts states its size and its condition when it completes, and completes once', () =>
@@ -336,5 +340,6 @@ it('an upload in parts states its size and its condition when it completes, and 
       assert.equal(completions.length, 1)
       assert.equal(completions[0]?.headers['if-none-match'], '*')
       assert.equal(completions[0]?.headers['x-amz-mp-object-size'], `${17 * 1024 * 1024}`)
-    }
+    },
+    { settings: IN_PARTS }
   ))

@@ -25,9 +25,9 @@ export interface S3Settings {
 }
 
 export const defaultS3Settings: S3Settings = {
-  multipartBytes: 16 * MiB,
-  partBytes: 8 * MiB,
-  partsInFlight: 4,
+  multipartBytes: 64 * MiB,
+  partBytes: 16 * MiB,
+  partsInFlight: 3,
   requestsMax: 256,
   attempts: 5,
   backoffMs: 100,

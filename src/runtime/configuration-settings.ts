@@ -168,7 +168,7 @@ const storage = {
     defaultBelowDataDir: 'wal',
     others: { 'object:': 'object:' },
     help: 'Where appends become durable before they are acknowledged: a directory (milliseconds), or object: for the object store itself (no disk, a quarter of a second and its PUT).',
-    cost: 'Its flush time is the floor of every acknowledgement; moving it without a clean stop loses what was not uploaded.'
+    cost: 'Its flush time is the floor of every acknowledgement; a node does not start on another log than the one it had, as records may be in the log alone.'
   },
   metadata: {
     kind: 'location',

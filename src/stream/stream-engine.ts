@@ -7,7 +7,7 @@
  */
 import type { Metadata, Snapshot } from '../metadata/metadata.ts'
 import { DEFAULT_PROFILE, type ObjectStores } from '../object-store/object-stores.ts'
-import type { Clock } from '../runtime/clock.ts'
+import { type Clock, sleep } from '../runtime/clock.ts'
 import { assert, Fault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
@@ -29,6 +29,9 @@ const REQUESTS_IN_FLIGHT_MAX = 32
 /** Rows of some 300 000 blocks, which are 150 GB of data. */
 const INDEX_CACHE_BYTES = 16 * 1024 * 1024
 const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024
+
+/** How long closing waits for requests to object stores that are under way. */
+const CLOSE_MS_MAX = 2_000
 
 export interface StreamEngineSettings {
   /** Memory for the streams' tails, bytes. */
@@ -246,8 +249,9 @@ export class StreamEngine {
     this.#ending = true
     // First, so that nobody waits for a turn to read.
     this.#budget.close()
-    await Promise.all([this.#sweeper.close(), this.#compactor.close(), this.#rewriter.close()])
-    await this.#uploader.close()
+    const working = [this.#sweeper, this.#compactor, this.#rewriter, this.#uploader]
+    // What waits for a store that does not answer is cut off when the store is closed.
+    await Promise.race([Promise.all(working.map((part) => part.close())), sleep(this.#parts.clock, CLOSE_MS_MAX)])
     await this.#parts.wal.close()
     for (const { stream } of this.#open.values()) stream.fail(new Fault('closed', 'the storage engine was closed'))
     this.#wakeWaiters()

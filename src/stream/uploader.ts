@@ -9,7 +9,7 @@ import { setMaxListeners } from 'node:events'
 import type { Metadata, Upload, UploadedObject, UploadedStream } from '../metadata/metadata.ts'
 import type { ObjectStores } from '../object-store/object-stores.ts'
 import { type Clock, sleep } from '../runtime/clock.ts'
-import { isFault } from '../runtime/fault.ts'
+import { type Fault, isFault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
 import type { FrozenStream, FrozenTail, LogCache } from './log-cache.ts'
 import { type BuiltObject, buildObject } from './objects/object-writer.ts'
@@ -154,8 +154,15 @@ export class Uploader {
     await this.#persist(() => wal.trim(position))
   }
 
+  /** As `#storeAll`. Whoever awaits it hears of a failure; that nobody does, because the upload before failed, is no bug. */
+  #store(planned: readonly PlannedObject[]): Promise<UploadedObject[] | undefined> {
+    const stored = this.#storeAll(planned)
+    stored.catch(() => undefined)
+    return stored
+  }
+
   /** Stores all objects, however long it takes; undefined when the uploader was closed instead. */
-  async #store(planned: readonly PlannedObject[]): Promise<UploadedObject[] | undefined> {
+  async #storeAll(planned: readonly PlannedObject[]): Promise<UploadedObject[] | undefined> {
     const stored = await Promise.all(planned.map((object) => this.#storeOne(object)))
     const objects = stored.filter((object) => object !== undefined)
     return objects.length === planned.length ? objects : undefined
@@ -222,14 +229,17 @@ export class Uploader {
     }))
   }
 
-  /** Repeats `attempt` while what it needs is unavailable; `undefined` when the uploader was closed instead. */
-  async #persist<T>(attempt: () => Promise<T>): Promise<T | undefined> {
+  /** Repeats `attempt` while it fails in these ways; `undefined` when the uploader was closed instead. */
+  async #persist<T>(
+    attempt: () => Promise<T>,
+    isRepeated: (fault: Fault) => boolean = ({ kind }) => kind === 'unavailable'
+  ): Promise<T | undefined> {
     for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
       if (this.#stopping.signal.aborted) return undefined
       try {
         return await attempt()
       } catch (error) {
-        if (!isFault(error, 'unavailable')) throw error
+        if (!isFault(error) || !isRepeated(error)) throw error
         this.#parts.log.warn({ error: error.message, delayMs }, 'upload failed; it will be tried again')
         await sleep(this.#parts.clock, delayMs, this.#stopping.signal)
       }

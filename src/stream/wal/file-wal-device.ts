@@ -1,6 +1,6 @@
 /** The adapter of `WalDevice` to a directory of the file system. Takes no lock: one process at a time may use it. */
 import * as fs from 'node:fs'
-import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Fault } from '../../runtime/fault.ts'
 import type { WalDevice, WalFile, WalFileInfo } from './wal-device.ts'
@@ -44,7 +44,7 @@ export class FileWalDevice implements WalDevice {
 
   remove(name: string): Promise<void> {
     return whileRoom(`remove ${name}`, async () => {
-      await unlink(join(this.#folder, name))
+      await rm(join(this.#folder, name), { force: true })
       await syncFolder(this.#folder)
     })
   }

@@ -17,6 +17,7 @@ import { type SegmentFile, SegmentPool, writeFully } from './segment-pool.ts'
 import type { ReplayedRecord, Wal, WalPosition, WalRecord } from './wal.ts'
 import type { WalDevice } from './wal-device.ts'
 import { ENTRY_HEADER_BYTES, encodeEntryHeader, entryBytes } from './wal-entry.ts'
+import { encodeFileMark, requireMarkedLog, UNNAMED } from './wal-identity.ts'
 import { type LiveSegment, recoverLog } from './wal-recovery.ts'
 import {
   CLOSED_MARK_AT,
@@ -46,6 +47,10 @@ export interface FileWalOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** From `establishLogId`; without it the log is not told from others. */
+  readonly logId?: string
+  /** What the metadata says of the log, from `mark`; undefined at its first start. */
+  readonly mark?: string | undefined
   /** Bytes of one segment file, 64 MiB by default. An entry must fit into one. */
   readonly segmentBytes?: number
   /** Bytes that all files together may take, 2 GiB by default. At least two segments. */
@@ -126,7 +131,9 @@ export class FileWal implements Wal {
 
   async replay(visit: (record: ReplayedRecord) => void): Promise<void> {
     assert(!this.#replayed, 'a write-ahead log is replayed once')
-    const { live, spares, end, lastSequence } = await recoverLog(this.#options.device, this.#options.log, visit)
+    const { device, log, logId = UNNAMED, mark } = this.#options
+    const { live, spares, end, lastSequence } = await recoverLog(device, log, visit)
+    if (mark !== undefined) requireMarkedLog(mark, logId, end)
     this.#pool.adopt(
       live.map(({ file }) => file),
       spares
@@ -160,9 +167,9 @@ export class FileWal implements Wal {
     return trim
   }
 
-  /** For people only: the directory itself says what was trimmed. */
+  /** Tells this log from others; what was trimmed the segments say themselves. */
   mark(position: WalPosition): string {
-    return `file:${position}`
+    return encodeFileMark(this.#options.logId ?? UNNAMED, position)
   }
 
   async close(): Promise<void> {

@@ -81,7 +81,6 @@ export class MemoryWalDevice implements WalDevice {
   async remove(name: string): Promise<void> {
     await this.#turn()
     this.calls.removes++
-    this.#find(name)
     this.#files.delete(name)
   }
 

@@ -52,6 +52,8 @@ export class SegmentPool {
   /** Files in use, with the bytes that they count for. */
   readonly #inUse = new Map<SegmentFile, number>()
   #spares: SegmentFile[] = []
+  /** To be deleted. */
+  readonly #doomed: SegmentFile[] = []
   #preparation: Preparation | undefined
   #lastNumber = 0
 
@@ -95,19 +97,35 @@ export class SegmentPool {
       })
   }
 
-  /** Marks the segment in `file` as freed, durably, and keeps or deletes the file. */
+  /**
+   * Marks the segment in `file` as freed, durably, and keeps or deletes the file. When it throws, the file is in use as
+   * before; from then on nothing more can fail, or it would be released a second time while it holds another segment.
+   */
   async release(file: SegmentFile, mark: SegmentMark): Promise<void> {
-    const { segmentBytes, bytesMax, spareBytesMax } = this.#options
     await writeFully(file.file, [encodeFreedMark(mark)], FREED_MARK_AT)
     await file.file.sync()
     file.freed = mark
     this.#inUse.delete(file)
     this.#spares.push(file)
-    // The newest stays: its mark is what a log without segments in use continues from.
-    while (this.#spares.length * segmentBytes > spareBytesMax || this.#usedBytes() > bytesMax) {
-      const oldest = this.#spares.length > 1 ? this.#spares.shift() : undefined
-      if (oldest === undefined) break
-      await this.#remove(oldest)
+    await this.#dropSurplus()
+  }
+
+  /** The newest stays: its mark is what a log without segments in use continues from. */
+  async #dropSurplus(): Promise<void> {
+    const { segmentBytes, bytesMax, spareBytesMax, log } = this.#options
+    while (this.#spares.length > 1) {
+      if (this.#spares.length * segmentBytes <= spareBytesMax && this.#usedBytes() <= bytesMax) break
+      // It may be gone although its removal fails: never to be written again.
+      this.#doomed.push(...this.#spares.splice(0, 1))
+    }
+    try {
+      for (let next = this.#doomed[0]; next !== undefined; next = this.#doomed[0]) {
+        await this.#remove(next)
+        this.#doomed.shift()
+      }
+    } catch (error) {
+      if (!isFault(error, 'unavailable')) throw error
+      log.warn({ files: this.#doomed.length, error: error.message }, 'surplus segment files are deleted later')
     }
   }
 
@@ -119,7 +137,7 @@ export class SegmentPool {
 
   async close(): Promise<void> {
     await this.#stopPreparation()
-    for (const { file } of [...this.#inUse.keys(), ...this.#spares]) await file.close()
+    for (const { file } of [...this.#inUse.keys(), ...this.#spares, ...this.#doomed]) await file.close()
   }
 
   /** The one that is filled farthest; among equals the one freed first. */

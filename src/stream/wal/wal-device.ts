@@ -11,7 +11,7 @@ export interface WalDevice {
   /** A new, empty file; its name is durable once this resolves. */
   create(name: string): Promise<WalFile>
   open(name: string): Promise<WalFile>
-  /** The file is gone, durably, once this resolves. */
+  /** The file is gone, durably, once this resolves; one that is not there is gone. */
   remove(name: string): Promise<void>
 }
 

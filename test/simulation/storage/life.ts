@@ -104,6 +104,8 @@ export class Life {
   }
 
   #dieAt(moment: Moment, what: string): void {
+    // It was spared while the call was under way.
+    if (this.#deadline === Number.POSITIVE_INFINITY) return
     this.die(this.#parts.random.int(3) === 0 ? 'process' : 'power', `${moment} ${what}`)
   }
 

@@ -11,6 +11,7 @@ import { type Clock, sleep } from '../../../src/runtime/clock.ts'
 import { Fault, isFault } from '../../../src/runtime/fault.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import type { Random } from '../../../src/runtime/random.ts'
+import type { Rewrite } from '../../../src/stream/compaction/stream-rewriting.ts'
 import type { Entry } from '../../../src/stream/entry.ts'
 import type { Stream } from '../../../src/stream/stream.ts'
 import { type OpenedStream, StreamEngine } from '../../../src/stream/stream-engine.ts'
@@ -132,7 +133,7 @@ export class NodeProcess {
     const { truth, history } = this.#parts
     const { id } = stream
     const ofStream = truth.streams.get(id)
-    const stray: Appended = { entry, before: -1, acknowledged: false }
+    const stray: Appended = { entry, before: -1, acknowledged: false, removal: 'none' }
     const appended = this.#superseded || ofStream === undefined ? stray : ofStream.append(entry)
     const name = written(id, entry)
     truth.counts.appended++
@@ -157,6 +158,10 @@ export class NodeProcess {
         if (this.life.alive && !this.#isExcused(error, stream)) truth.complain([`${what} failed: ${stackOf(error)}`])
       })
       .finally(() => this.unanswered.delete(key))
+  }
+
+  rewrite(rewrite: Rewrite): Promise<boolean> {
+    return this.engine.rewriting.rewrite(this.#parts.bug.rewrite?.(rewrite) ?? rewrite)
   }
 
   view(stream: Stream): StreamView {

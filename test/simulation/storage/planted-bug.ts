@@ -6,6 +6,7 @@ import type { Metadata } from '../../../src/metadata/metadata.ts'
 import type { ObjectStore } from '../../../src/object-store/object-store.ts'
 import type { ObjectStores } from '../../../src/object-store/object-stores.ts'
 import { isFault } from '../../../src/runtime/fault.ts'
+import type { Rewrite } from '../../../src/stream/compaction/stream-rewriting.ts'
 import type { Entry } from '../../../src/stream/entry.ts'
 import type { Stream } from '../../../src/stream/stream.ts'
 import type { Wal } from '../../../src/stream/wal/wal.ts'
@@ -29,6 +30,7 @@ export interface PlantedBug {
   readonly metadata?: (metadata: Metadata, stores: ObjectStores) => Metadata
   /** At which offset the owner's state is captured when it should be at `offset`. */
   readonly captureAt?: (offset: number, nextOffset: number) => number
+  readonly rewrite?: (rewrite: Rewrite) => Rewrite
   readonly view?: (stream: Stream, truth: StreamTruth) => StreamView
 }
 
@@ -149,6 +151,13 @@ const compactionDeletesTooEarly: PlantedBug = {
     })
 }
 
+const compactionLosesAnEntry: PlantedBug = {
+  rewrite: (rewrite) => ({
+    ...rewrite,
+    keep: async (entry) => (entry.baseOffset % 2 === 0 ? undefined : rewrite.keep(entry))
+  })
+}
+
 /** A store that ignores `If-None-Match: *`, or a log that forgets to ask for it: nothing fences the old owner. */
 const noFence: PlantedBug = {
   walKind: 'object',
@@ -163,5 +172,6 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
   'trim-before-commit': trimBeforeCommit,
   'snapshot-of-the-future': snapshotOfTheFuture,
   'compaction-deletes-too-early': compactionDeletesTooEarly,
+  'compaction-loses-an-entry': compactionLosesAnEntry,
   'no-fence': noFence
 }

@@ -19,6 +19,8 @@ const HOUR_MS = 3_600_000
 const SETTLES_WITHIN_MS = 180_000
 /** Longer than the sweeper's grace time, any jump of the clock, and the time between two listings of the store. */
 const SWEPT_WITHIN_MS = 10 * HOUR_MS
+/** More than any injected latency. */
+const SLOWEST_ANSWER_MS = 10_000
 const VIOLATIONS_MAX = 3
 
 export interface SimulationOptions extends ShapeOptions {
@@ -262,7 +264,8 @@ class Simulation {
   /** Nothing that was asked may wait for ever. */
   async #quiesce(node: NodeProcess): Promise<void> {
     const { machine, truth } = this.#parts
-    await machine.clock.advance(100)
+    // What began before may still fail, as late as the slowest answer.
+    await machine.clock.advance(SLOWEST_ANSWER_MS)
     const room = node.engine.room()
     if (room !== undefined) await this.#settled('room for more appends', room, SETTLES_WITHIN_MS)
     const until = machine.clock.monotonic() + SETTLES_WITHIN_MS

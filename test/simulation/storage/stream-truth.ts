@@ -2,7 +2,8 @@
  * What one stream must hold, kept outside of the engine: every entry that was appended, in order, and what became of it.
  *
  * An entry is pending until it is acknowledged. A crash may take pending entries from the end, never acknowledged ones and
- * never what anybody could read. What it leaves stays for good, so that no offset ever shows two payloads.
+ * never what anybody could read. What it leaves stays, so that no offset ever shows two payloads, until it is trimmed or
+ * left out by compaction.
  * Methods return complaints; none means that all is well.
  */
 import { crc32c } from '@node-rs/crc32'
@@ -12,6 +13,8 @@ export interface TopicTruth {
   readonly name: string
   /** Object-store profile that its objects must be in. */
   readonly profile: string
+  /** Entries of its streams are left out of objects now and then, as compaction by key does. */
+  readonly isCompacted: boolean
   /** Undefined until somebody was told that it exists. */
   id: string | undefined
   /** `asked`: somebody asked for its deletion, and was not answered yet. */
@@ -23,6 +26,8 @@ export interface Appended {
   /** Entries of the stream before this one, since it was created. */
   readonly before: number
   acknowledged: boolean
+  /** Whether compaction by key was asked to leave it out, and has said that it did. */
+  removal: 'none' | 'asked' | 'done'
 }
 
 export class StreamTruth {
@@ -52,7 +57,7 @@ export class StreamTruth {
   }
 
   append(entry: Entry): Appended {
-    const appended = { entry, before: this.#count, acknowledged: false }
+    const appended = { entry, before: this.#count, acknowledged: false, removal: 'none' as const }
     this.#entries.push(appended)
     this.#nextOffset = entry.lastOffset + 1
     this.#count++
@@ -128,11 +133,20 @@ export class StreamTruth {
     return this.#entries[this.#indexOf(offset)]?.before ?? this.#count
   }
 
-  /** What a read from `fromOffset` gave: consecutive entries, the first of which covers it. */
+  /** Compaction by key may leave these out from now on. */
+  removing(entries: readonly Appended[]): void {
+    for (const appended of entries) if (appended.removal === 'none') appended.removal = 'asked'
+  }
+
+  /** What a read from `fromOffset` gave: the entry that holds it, and what follows, with nothing left out that must be there. */
   judgeRead(fromOffset: number, found: readonly Entry[]): string[] {
     const name = `stream ${this.streamId}`
     let next = fromOffset
-    for (const entry of found) {
+    for (const [at, entry] of found.entries()) {
+      const isOrdered = at === 0 ? entry.lastOffset >= fromOffset : entry.baseOffset >= next
+      if (!isOrdered) return [`${name} gives offset ${entry.baseOffset} to a reader of ${next}`]
+      const complaints = this.judgeNothing(next, entry.baseOffset)
+      if (complaints.length > 0) return complaints
       next = entry.lastOffset + 1
       this.#shownTo = Math.max(this.#shownTo, next)
       if (entry.lastOffset < this.#trimmedTo) continue
@@ -141,24 +155,25 @@ export class StreamTruth {
       if (!isSame(expected.entry, entry))
         return [`${name} shows other bytes or offsets at ${entry.baseOffset} than were appended`]
     }
-    const [first] = found
-    if (first !== undefined && first.baseOffset > fromOffset) {
-      return [`${name} gives offset ${first.baseOffset} to a reader of ${fromOffset}`]
-    }
-    for (const [at, entry] of found.entries()) {
-      const previous = found[at - 1]
-      if (previous !== undefined && entry.baseOffset !== previous.lastOffset + 1) {
-        return [`${name} has a gap between ${previous.lastOffset} and ${entry.baseOffset}`]
-      }
+    return []
+  }
+
+  /** A reader was shown nothing in [fromOffset, toOffset). */
+  judgeNothing(fromOffset: number, toOffset: number): string[] {
+    for (let at = this.#indexOf(fromOffset); at < this.#entries.length; at++) {
+      const appended = this.#entries[at]
+      if (appended === undefined || appended.entry.baseOffset >= toOffset) return []
+      if (appended.removal !== 'none') continue
+      return [`stream ${this.streamId} does not show ${appended.entry.baseOffset} to a reader of ${fromOffset}`]
     }
     return []
   }
 
-  /** First entry that ends at or after `fromOffset` and reaches `timestamp`. */
+  /** First entry that must be there, ends at or after `fromOffset` and reaches `timestamp`. */
   findTimestamp(timestamp: number, fromOffset: number): Entry | undefined {
     for (let at = this.#indexOf(fromOffset); at < this.#entries.length; at++) {
-      const entry = this.#entries[at]?.entry
-      if (entry !== undefined && entry.maxTimestamp >= timestamp) return entry
+      const appended = this.#entries[at]
+      if (appended?.removal === 'none' && appended.entry.maxTimestamp >= timestamp) return appended.entry
     }
     return undefined
   }

@@ -14,6 +14,7 @@ export class Truth {
     acknowledgedBytes: 0,
     reads: 0,
     lookUps: 0,
+    rewrites: 0,
     crashes: 0,
     lives: 0,
     takeovers: 0

@@ -5,6 +5,7 @@
 import { sleep } from '../../../src/runtime/clock.ts'
 import { Fault, isFault } from '../../../src/runtime/fault.ts'
 import type { Random } from '../../../src/runtime/random.ts'
+import type { Entry } from '../../../src/stream/entry.ts'
 import type { Stream } from '../../../src/stream/stream.ts'
 import type { History } from './history.ts'
 import type { Machine } from './machine.ts'
@@ -29,6 +30,7 @@ export class Workload {
   readonly #noise: Buffer
   #topics = 0
   #payloads = 0
+  readonly #rewriting = new Set<Stream>()
 
   constructor(parts: WorkloadParts) {
     this.#parts = parts
@@ -46,8 +48,9 @@ export class Workload {
     const stream = this.#anyStream(node)
     if (dice < 700) this.#append(node, stream)
     else if (dice < 860) this.#read(node, stream)
-    else if (dice < 920) this.#findTimestamp(node, stream)
-    else if (dice < 960) this.#trim(node, stream)
+    else if (dice < 910) this.#findTimestamp(node, stream)
+    else if (dice < 940) this.#trim(node, stream)
+    else if (dice < 970) this.#rewrite(node, stream)
     else if (dice < 985) node.ask('flush', undefined, () => node.engine.flush())
     else if (dice < 990) this.#deleteTopic(node)
     else this.#burst(node, stream)
@@ -83,7 +86,9 @@ export class Workload {
     const { random, truth } = this.#parts
     if ([...truth.topics.values()].filter(({ deletion }) => deletion !== 'done').length >= TOPICS_MAX) return
     const profile = random.int(4) === 0 ? 'eu' : 'default'
-    const topic: TopicTruth = { name: `topic-${++this.#topics}`, profile, id: undefined, deletion: 'none' }
+    const isCompacted = random.int(3) === 0
+    const name = `topic-${++this.#topics}`
+    const topic: TopicTruth = { name, profile, isCompacted, id: undefined, deletion: 'none' }
     const partitions = 1 + random.int(STREAMS_PER_TOPIC_MAX)
     truth.topics.set(topic.name, topic)
     node.ask(`create ${topic.name}`, undefined, () => this.#create(node, topic, partitions))
@@ -157,14 +162,15 @@ export class Workload {
     const view = node.view(stream)
     if (!this.#isOpen(node, stream) || from < view.startOffset || from >= view.endOffset) return undefined
     truth.counts.reads++
+    const { endOffset } = view
     const found = await view.read(from, bytesMax)
     const ofStream = truth.streams.get(stream.id)
     if (ofStream === undefined || !this.#isOpen(node, stream)) return undefined
     const last = found.at(-1)
     history.note(`read s${stream.id} from ${from}: ${found.length} entries to ${last?.lastOffset}`)
     if (last === undefined) {
-      if (view.startOffset <= from && ofStream.topic.deletion === 'none')
-        truth.complain([`stream ${stream.id} has nothing at ${from} before its end`])
+      const isThere = view.startOffset <= from && ofStream.topic.deletion === 'none'
+      if (isThere) truth.complain(ofStream.judgeNothing(from, endOffset))
       return undefined
     }
     truth.complain(ofStream.judgeRead(from, found))
@@ -191,6 +197,7 @@ export class Workload {
       if (expected === undefined || expected.lastOffset >= endOffset || found?.baseOffset === expected.baseOffset)
         return
       if (found !== undefined && found.baseOffset < expected.baseOffset && found.baseOffset < stream.startOffset) return
+      if (found !== undefined && ofStream.at(found.baseOffset)?.removal !== 'none') return
       const name = `the look-up of ${timestamp} in stream ${stream.id}`
       truth.complain([`${name} found ${found?.baseOffset}, not ${expected.baseOffset}`])
     })
@@ -208,6 +215,32 @@ export class Workload {
     node.ask(`trim s${stream.id} to ${to}`, stream, async () => {
       await stream.trim(to)
       ofStream.trimmed(to)
+    })
+  }
+
+  /** Compaction by key, as far as the engine knows of it: some entries are left out of what objects hold. */
+  #rewrite(node: NodeProcess, stream: Stream): void {
+    const { truth, random, history } = this.#parts
+    const ofStream = truth.streams.get(stream.id)
+    const { startOffset: fromOffset } = stream
+    const committed = node.metadata.image.stream(stream.id)?.endOffset ?? 0
+    if (!ofStream?.topic.isCompacted || committed <= fromOffset || this.#rewriting.has(stream)) return
+    const toOffset = fromOffset + 1 + random.int(committed - fromOffset)
+    const doomed = ofStream.entries.filter(
+      ({ entry }) => entry.baseOffset >= fromOffset && entry.lastOffset < toOffset && random.int(2) === 0
+    )
+    const offsets = new Set(doomed.map(({ entry }) => entry.baseOffset))
+    const keep = async (entry: Entry) => (offsets.has(entry.baseOffset) ? undefined : entry)
+    const name = `rewrite of s${stream.id} [${fromOffset}, ${toOffset}) without ${doomed.length}`
+    history.note(name)
+    ofStream.removing(doomed)
+    this.#rewriting.add(stream)
+    node.ask(name, stream, async () => {
+      const rewrite = { streamId: stream.id, fromOffset, toOffset, cleanedTo: toOffset, keep }
+      const isDone = await node.rewrite(rewrite).finally(() => this.#rewriting.delete(stream))
+      history.note(`${name}: ${isDone}`)
+      if (isDone) truth.counts.rewrites++
+      if (isDone) for (const appended of doomed) appended.removal = 'done'
     })
   }
 

@@ -1,0 +1,66 @@
+/**
+ * Ties a place in an object store to the one cluster that may use it. Keys are numbered by each cluster's own metadata, so
+ * two clusters in one place would overwrite each other's data, and each would take the other's for its own.
+ */
+import { Fault, isFault } from '../runtime/fault.ts'
+import type { ObjectStore } from './object-store.ts'
+
+/** Holds the id of the cluster as text. */
+export const OWNER_KEY = 'cluster'
+
+export interface StoreClaim {
+  readonly store: ObjectStore
+  /** The store's URL, for messages. */
+  readonly name: string
+  readonly clusterId: string
+  /** An object that the cluster has there already, if any. */
+  readonly known: string | undefined
+}
+
+/**
+ * Claims the place for the cluster, or finds that it is the cluster's. Fault `invalid` when it is another's, or when what
+ * the cluster has stored is not there: the wrong place. Other Faults of the store pass through.
+ */
+export async function claimStore({ store, name, clusterId, known }: StoreClaim): Promise<void> {
+  const owner = (await ownerOf(store)) ?? (await claim({ store, name, clusterId, known }))
+  if (owner === clusterId) return
+  throw new Fault(
+    'invalid',
+    `object store ${name} belongs to another cluster (${owner}; this one is ${clusterId}): give each cluster a bucket or a prefix of its own`
+  )
+}
+
+async function claim({ store, name, clusterId, known }: StoreClaim): Promise<string> {
+  if (known !== undefined && !(await exists(store, known))) {
+    throw new Fault(
+      'invalid',
+      `object store ${name} does not have ${known}, which this cluster has stored: is it the right bucket and prefix?`
+    )
+  }
+  try {
+    await store.put(OWNER_KEY, [Buffer.from(clusterId)], { ifAbsent: true })
+  } catch (error) {
+    if (!isFault(error, 'conflict')) throw error
+  }
+  // Also where a store ignores the condition, the last word counts for everybody.
+  return (await ownerOf(store)) ?? ''
+}
+
+async function ownerOf(store: ObjectStore): Promise<string | undefined> {
+  try {
+    return (await store.get(OWNER_KEY)).toString()
+  } catch (error) {
+    if (isFault(error, 'missing')) return undefined
+    throw error
+  }
+}
+
+async function exists(store: ObjectStore, key: string): Promise<boolean> {
+  try {
+    await store.head(key)
+    return true
+  } catch (error) {
+    if (isFault(error, 'missing')) return false
+    throw error
+  }
+}

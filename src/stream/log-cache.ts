@@ -32,8 +32,10 @@ export interface FrozenTail {
 export class LogCache {
   readonly #bytesMax: number
   readonly #logs = new Map<number, StreamLog>()
-  /** Logs with entries that no upload has taken. */
+  /** Open logs with entries that no upload has taken. */
   readonly #waiting = new Set<StreamLog>()
+  /** Logs with entries that were recovered and whose stream is not open here. */
+  readonly #orphaned = new Set<StreamLog>()
   /** What each upload committed, oldest first: the order in which memory is given back. */
   readonly #committed: { readonly log: StreamLog; readonly endOffset: number }[][] = []
   #bytes = 0
@@ -54,9 +56,14 @@ export class LogCache {
     return this.#dirtyBytes
   }
 
-  /** Bytes that no upload has taken yet. */
+  /** Bytes of open streams that no upload has taken yet. */
   get waitingBytes(): number {
     return this.#waitingBytes
+  }
+
+  /** Recovered streams that nobody has opened: the write-ahead log cannot be trimmed while there are any. */
+  get orphans(): number {
+    return this.#orphaned.size
   }
 
   add(streamId: number, endOffset: number): StreamLog {
@@ -69,13 +76,21 @@ export class LogCache {
     return this.#logs.get(streamId)
   }
 
+  /** The stream is open here from now on. */
+  open(log: StreamLog): void {
+    log.isOpen = true
+    if (!this.#orphaned.delete(log)) return
+    this.#waiting.add(log)
+    this.#waitingBytes += sum(log.from(log.frozenOffset))
+  }
+
   remove(streamId: number): void {
     const log = this.#logs.get(streamId)
     if (log === undefined) return
     this.#logs.delete(streamId)
-    this.#waiting.delete(log)
+    this.#orphaned.delete(log)
+    if (this.#waiting.delete(log)) this.#waitingBytes -= sum(log.from(log.frozenOffset))
     this.#dirtyBytes -= sum(log.from(log.committedOffset))
-    this.#waitingBytes -= sum(log.from(log.frozenOffset))
     log.freeze()
     log.commit(log.endOffset)
     this.#bytes -= log.drop(log.endOffset)
@@ -86,24 +101,26 @@ export class LogCache {
     const bytes = entryBytes(entry)
     this.#bytes += bytes
     this.#dirtyBytes += bytes
-    this.#waitingBytes += bytes
-    this.#waiting.add(log)
+    if (log.isOpen) {
+      this.#waitingBytes += bytes
+      this.#waiting.add(log)
+    } else {
+      this.#orphaned.add(log)
+    }
     if (this.#bytes > this.#bytesMax) this.#evict()
   }
 
-  /** Takes along what no upload has taken yet, of the streams that `wanted` picks. */
-  freeze(wanted: (streamId: number) => boolean): FrozenTail {
+  /** Takes along what no upload has taken yet. */
+  freeze(): FrozenTail {
     const streams: FrozenStream[] = []
-    for (const log of [...this.#waiting]) {
-      if (!wanted(log.streamId)) continue
+    for (const log of this.#waiting) {
       const { frozenOffset: startOffset, endOffset } = log
-      const entries = log.from(startOffset)
+      streams.push({ log, entries: log.from(startOffset), startOffset, endOffset })
       log.freeze()
-      this.#waiting.delete(log)
-      this.#waitingBytes -= sum(entries)
-      streams.push({ log, entries, startOffset, endOffset })
     }
-    return { streams, whole: this.#waiting.size === 0 }
+    this.#waiting.clear()
+    this.#waitingBytes = 0
+    return { streams, whole: this.#orphaned.size === 0 }
   }
 
   /** Objects hold `tail` now: it may leave memory. Streams removed meanwhile are none of its business any more. */

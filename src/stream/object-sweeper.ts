@@ -18,7 +18,7 @@ import type { Random } from '../runtime/random.ts'
 
 const MINUTE_MS = 60_000
 /** Rows that a failing store may hold up before others wait behind them. */
-const STUCK_MAX = 100_000
+const STUCK_MAX = 10_000
 /** Orphans that one pass deletes: there are never many, and they must fit into memory. */
 const ORPHANS_MAX = 10_000
 const OBJECTS_PREFIX = 'objects/'
@@ -87,7 +87,8 @@ export class ObjectSweeper {
 
   /** Deletes what is due. A store that fails holds up its own objects only. */
   async sweep(): Promise<void> {
-    const { clock, metadata, log } = this.#parts
+    const { clock, metadata, stores, log } = this.#parts
+    const isOnly = stores.profiles().length === 1
     const stuck = new Set<number>()
     try {
       while (!this.#closed && stuck.size < STUCK_MAX) {
@@ -95,7 +96,9 @@ export class ObjectSweeper {
         const expired = await metadata.expiredObjects(clock.now() - this.#settings.graceMs, limit)
         const fresh = expired.filter(({ id }) => !stuck.has(id))
         for (const [profile, objects] of byProfile(fresh)) {
-          if (!(await this.#delete(profile, objects))) for (const { id } of objects) stuck.add(id)
+          if (await this.#delete(profile, objects)) continue
+          if (isOnly) return
+          for (const { id } of objects) stuck.add(id)
         }
         if (expired.length < limit) return
       }

@@ -65,6 +65,8 @@ class World {
   streamIds: number[] = []
   topicId = ''
   life: Life = { alive: true }
+  /** Streams that a start leaves alone. */
+  readonly unopened = new Set<number>()
   /** Why engines ended that were not crashed. */
   readonly failures: Error[] = []
   /** What the owner of a stream would save: the number of entries it has seen, which a test can recount. */
@@ -113,7 +115,8 @@ class World {
       }
     })
     await this.engine.recover()
-    const opened = await this.engine.open(this.streamIds, (id) => ({
+    const ids = this.streamIds.filter((id) => !this.unopened.has(id))
+    const opened = await this.engine.open(ids, (id) => ({
       capture: (offset) => this.#capture(id, offset),
       profile: () => this.profiles.get(id) ?? DEFAULT_PROFILE
     }))
@@ -272,6 +275,28 @@ describe('the storage engine', () => {
     await world.pass(room)
     assert.equal(world.engine.room(), undefined)
     assert.deepEqual(await world.readAll(world.streams[0] as Stream, 0), appended)
+  })
+
+  it('goes on beside a stream in its log that nobody opens, and keeps that one in the log', async () => {
+    const world = await startedWorld()
+    const [left, other] = world.streamIds as [number, number]
+    world.store.faults.outage = true
+    for (let i = 0; i < 20; i++) await world.pass(world.append(0, 1_500).durable)
+    world.unopened.add(left)
+    await world.crash()
+    world.store.faults.outage = false
+    const kept = world.engine.stats().dirtyBytes
+    assert.ok(kept > 16 * 1024, 'more than an upload takes along')
+    const stream = world.streams.find(({ id }) => id === other) as Stream
+    await world.pass(stream.append({ baseOffset: 0, lastOffset: 0, maxTimestamp: -1, payload: Buffer.alloc(100) }))
+    await world.pass(world.engine.flush())
+    assert.equal(world.engine.stats().dirtyBytes, kept)
+    assert.ok(world.engine.stats().walBytes > kept / 2, 'the log still holds it')
+    const owner = { capture: () => undefined, profile: () => DEFAULT_PROFILE }
+    const [late] = await world.pass(world.engine.open([left], () => owner))
+    assert.ok((late?.stream.endOffset ?? 0) > 0)
+    await world.pass(world.engine.flush())
+    assert.equal(world.engine.stats().dirtyBytes, 0)
   })
 
   it('tells whoever waits when a stream is discarded, and never acknowledges into it afterwards', async () => {

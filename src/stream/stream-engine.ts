@@ -166,13 +166,15 @@ export class StreamEngine {
       const row = this.#parts.metadata.image.stream(id)
       assert(row !== undefined, `stream ${id} was opened but is not in the metadata`)
       assert(!this.#open.has(id), `stream ${id} is open already`)
+      const log = this.#cache.get(id) ?? this.#cache.add(id, row.endOffset)
+      this.#cache.open(log)
       const stream = new Stream({
         id,
         epoch: row.epoch,
         savedStart: () => this.#parts.metadata.image.stream(id)?.startOffset,
         wal: this.#walOfStreams,
         cache: this.#cache,
-        log: this.#cache.get(id) ?? this.#cache.add(id, row.endOffset),
+        log,
         reader: this.#reader,
         saveTrim: (trimmed, offset) => this.#saveTrim(trimmed, offset)
       })

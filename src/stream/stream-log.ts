@@ -21,6 +21,8 @@ const GONE: Entry = { baseOffset: -1, lastOffset: -1, maxTimestamp: -1, payload:
 
 export class StreamLog {
   readonly streamId: number
+  /** Whether the stream is open here: what was recovered of others is not ours to upload. */
+  isOpen = false
   #entries: Entry[] = []
   /** Place of the first live entry; what lies before it has been dropped. */
   #head = 0

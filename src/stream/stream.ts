@@ -126,19 +126,22 @@ export class Stream {
   async findTimestamp(timestamp: number, fromOffset = this.startOffset): Promise<Entry | undefined> {
     const offset = Math.max(fromOffset, this.startOffset)
     for (;;) {
-      const { startOffset } = this.#log
+      const inMemoryFrom = this.#log.startOffset
       const cold = await this.#parts.reader.findTimestamp(this.id, timestamp, offset)
       if (cold !== undefined) return cold
-      // What memory gave up meanwhile may be in neither of the two places.
-      if (this.#log.startOffset === startOffset) return this.#log.findTimestamp(timestamp, offset)
+      // What memory gave up meanwhile may have been in neither of the two places.
+      if (this.#log.startOffset === inMemoryFrom) return this.#log.findTimestamp(timestamp, offset)
     }
   }
 
   /** Largest timestamp of the stream, -1 when it has none. */
   async maxTimestamp(): Promise<number> {
-    const { startOffset } = this
-    const cold = await this.#parts.reader.maxTimestamp(this.id, startOffset)
-    return Math.max(cold, this.#log.maxTimestamp(startOffset))
+    for (;;) {
+      const { startOffset } = this
+      const inMemoryFrom = this.#log.startOffset
+      const cold = await this.#parts.reader.maxTimestamp(this.id, startOffset)
+      if (this.#log.startOffset === inMemoryFrom) return Math.max(cold, this.#log.maxTimestamp(startOffset))
+    }
   }
 
   /** Moves the first readable offset to `offset`; resolves when that survives a crash. */

@@ -56,6 +56,7 @@ export class Uploader {
   readonly #uploadedBytes = new Map<string, number>()
   #running = 0
   #trimmedTo: WalPosition = 0
+  #warned = false
   /** Settles when every upload that was started is done. */
   #last: Promise<void> = Promise.resolve()
   #cancelTimer: (() => void) | undefined
@@ -111,8 +112,7 @@ export class Uploader {
     this.#running++
     const upload = this.#upload(this.#last).finally(() => {
       this.#running--
-      // More than enough may wait already; the next append says so. A stream that is not open waits without hurry, and a
-      // log that is full of deleted streams is full until something comes round to trim it.
+      // More than enough may wait already; and a log that is full of deleted streams is full until somebody trims it.
       if (this.#parts.cache.waitingBytes > 0 || this.#parts.wal.pendingBytes > 0) this.noticed()
     })
     this.#last = upload
@@ -125,9 +125,10 @@ export class Uploader {
   }
 
   async #upload(previous: Promise<void>): Promise<void> {
-    const { nodeId, nodeEpoch, cache, wal, durablePosition, epochOf } = this.#parts
+    const { nodeId, nodeEpoch, cache, wal, durablePosition } = this.#parts
     const position = durablePosition()
-    const tail = cache.freeze((streamId) => epochOf(streamId) !== undefined)
+    const tail = cache.freeze()
+    if (!tail.whole) this.#warnOfOrphans()
     // Taken at the same moment as the tail: the state must say what the objects hold, no more.
     const streams = tail.streams.map((stream) => this.#describe(stream))
     const planned = this.#plan(tail)
@@ -192,6 +193,13 @@ export class Uploader {
       this.#parts.log.warn({ error: error.message }, 'an upload is stored again')
       return false
     }
+  }
+
+  #warnOfOrphans(): void {
+    if (this.#warned) return
+    this.#warned = true
+    const message = 'the write-ahead log holds records of streams that this node does not lead: it cannot be trimmed'
+    this.#parts.log.warn({ streams: this.#parts.cache.orphans }, message)
   }
 
   #count({ profile, built }: PlannedObject): void {

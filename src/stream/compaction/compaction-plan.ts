@@ -57,6 +57,8 @@ const SOURCES_MAX = 64
 const SPLIT_OBJECTS_MAX = 64
 /** Less than this is not worth an object. */
 const PURGE_BYTES_MIN = MiB
+/** Purges in one plan. */
+const PURGES_MAX = 256
 
 /** An old object of one stream that holds at least 1/64 of other bytes is looked at. */
 const SUSPICIOUS_PART = 64
@@ -201,8 +203,10 @@ class Planner {
   #mergeSets(): CompactionJob[] | undefined {
     const profiles = new Map<string, Held[]>()
     for (const [id, held] of this.#held) {
-      const { profile } = held.object
-      if (this.#young.has(id)) profiles.set(profile, [...(profiles.get(profile) ?? []), held])
+      if (!this.#young.has(id)) continue
+      const sets = profiles.get(held.object.profile)
+      if (sets === undefined) profiles.set(held.object.profile, [held])
+      else sets.push(held)
     }
     for (const [profile, sets] of profiles) {
       const jobs = this.#mergeSetsOf(profile, sets)
@@ -263,16 +267,19 @@ class Planner {
     return undefined
   }
 
+  /** Several at once: each may turn out to be pure, and planning looks at everything. */
   #purge(): CompactionJob[] | undefined {
+    const jobs: CompactionJob[] = []
     for (const { object, ranges, bytes, isSet } of this.#held.values()) {
       // Counts the headers of blocks and entries as well, which is why the compactor looks before it acts.
       const other = object.bytes - bytes
       const mostlyDead = other * 2 > object.bytes && other >= PURGE_BYTES_MIN
       const suspect = mostlyDead || (this.#isAged(object) && (isSet || other * SUSPICIOUS_PART > object.bytes))
       if (!suspect || this.#view.isPure(ranges)) continue
-      return [{ kind: 'purge', profile: object.profile, outputs: [ranges] }]
+      jobs.push({ kind: 'purge', profile: object.profile, outputs: [ranges] })
+      if (jobs.length === PURGES_MAX) break
     }
-    return undefined
+    return jobs.length > 0 ? jobs : undefined
   }
 
   #isAged({ since }: StoredObject): boolean {

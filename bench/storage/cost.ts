@@ -95,7 +95,7 @@ try {
       ...(server === undefined ? {} : { objectStore: server.url }),
       ...(values.wal === 'file' ? {} : { wal: values.wal }),
       compactionIntervalMs: '1000',
-      objectGraceMs: '1000'
+      objectGraceMs: '300000'
     }
   })
   const pick = zipfPicker(Number(values.streams), () => systemRandom.float())

@@ -10,6 +10,7 @@ import type { ChangeSet } from './change-feed.ts'
 import { byStream, coverOf, digestOf, loadPrepared, saveObjects } from './committed-objects.ts'
 import { batches, type Tx } from './database.ts'
 import type { Upload, UploadedStream } from './metadata.ts'
+import { requireNodeEpoch } from './nodes.ts'
 import type { Tables } from './schema.ts'
 import { loadStreams, saveStreams } from './streams.ts'
 
@@ -104,15 +105,6 @@ async function saveSnapshots(tx: Tx, streams: readonly UploadedStream[]): Promis
 async function saveWalMark(tx: Tx, { nodeId, walMark }: Upload): Promise<void> {
   if (walMark === undefined) return
   const { mark, nodeEpoch } = walMark
-  const node = await tx.selectFrom('node').select('epoch').where('id', '=', nodeId).executeTakeFirst()
-  if (node === undefined) {
-    throw new Fault('invalid', `node ${nodeId} has never started: register it before it commits a write-ahead log mark`)
-  }
-  if (node.epoch !== nodeEpoch) {
-    throw new Fault(
-      'fenced',
-      `node ${nodeId} is at epoch ${node.epoch}, the write-ahead log mark comes from ${nodeEpoch}`
-    )
-  }
+  await requireNodeEpoch(tx, nodeId, nodeEpoch)
   await tx.updateTable('node').set({ wal_mark: mark }).where('id', '=', nodeId).execute()
 }

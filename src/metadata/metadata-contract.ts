@@ -394,6 +394,17 @@ function testWalMarks(setting: Setting): void {
     assert.equal(await metadata.walMark(54), undefined)
   })
 
+  test('a node that has started again takes no streams for its earlier life', async () => {
+    const { metadata } = setting
+    const nodeEpoch = await metadata.registerNode(55)
+    const { id, epoch } = await setting.openStream()
+    await metadata.registerNode(55)
+    await refused('fenced', metadata.openStreams(55, [id], nodeEpoch))
+    assert.equal(metadata.image.stream(id)?.epoch, epoch)
+    await metadata.openStreams(55, [id], nodeEpoch + 1)
+    assert.equal(metadata.image.stream(id)?.epoch, epoch + 1)
+  })
+
   test('a mark of a node that never started is invalid', async () => {
     const upload = await setting.upload([await setting.openStream()], 10)
     await refused(

@@ -166,9 +166,10 @@ export interface Metadata {
   /**
    * Takes over the given partitions' streams for `nodeId`, in one transaction: each stream's epoch and the
    * partition's leader epoch grow by one. Returns the latest snapshot of each stream that has one. The epochs are those
-   * of the image, as long as it names `nodeId` the leader: otherwise somebody has taken over already.
+   * of the image, as long as it names `nodeId` the leader: otherwise somebody has taken over already. Fault `fenced`
+   * when the node has started again since `nodeEpoch`: a call that comes late must not take from the node's next life.
    */
-  openStreams(nodeId: number, streamIds: readonly number[]): Promise<ReadonlyMap<number, Snapshot>>
+  openStreams(nodeId: number, streamIds: readonly number[], nodeEpoch?: number): Promise<ReadonlyMap<number, Snapshot>>
   /**
    * Moves the first readable offset forward, past the committed end if asked; never back. Objects that hold nothing
    * readable any more become destroyed.
@@ -177,6 +178,8 @@ export interface Metadata {
 
   /** Announces an object before it is stored, so that a crash leaves a trace and not an orphan. */
   prepareObject(profile: string): Promise<StoredObject>
+  /** Announced objects count as announced just now: they are still being stored. Others stay as they are. */
+  renewObjects(objectIds: readonly number[]): Promise<void>
   /**
    * Commits stored objects: checks each stream's epoch and end, moves the ends, saves snapshots. Streams that were
    * deleted meanwhile are left out silently. Fault `fenced` when an epoch (of a stream, or of the node that sets a mark) is no longer ours, `conflict` when an end moved,

@@ -41,6 +41,24 @@ function testObjectLife(setting: Setting): void {
     await refused('missing', metadata.commitUpload(upload))
   })
 
+  test('a prepared object that is renewed expires later, others are not changed by it', async () => {
+    const { metadata, clock } = setting
+    await setting.expire(Number.MAX_SAFE_INTEGER)
+    const renewed = await metadata.prepareObject('main')
+    const other = await metadata.prepareObject('main')
+    const upload = await setting.commit([await setting.openStream()], 10)
+    clock.time += 1000
+    await metadata.renewObjects([renewed.id, objectId(upload), 999_999])
+    const due = await metadata.expiredObjects(clock.time, 1000)
+    assert.deepEqual(
+      due.map(({ id }) => id),
+      [other.id]
+    )
+    assert.deepEqual(await setting.expire(clock.time + 1), [other.id, renewed.id])
+    assert.ok(metadata.image.object(objectId(upload)))
+    await metadata.renewObjects([])
+  })
+
   test('an object is destroyed when its last range goes, and expires counting from then', async () => {
     const { metadata, clock } = setting
     await setting.expire(Number.MAX_SAFE_INTEGER)

@@ -30,6 +30,17 @@ export async function prepareObject(tx: Tx, profile: string, now: number): Promi
   return objectOf(row)
 }
 
+export async function renewObjects(tx: Tx, objectIds: readonly number[], now: number): Promise<void> {
+  for (const ids of batches(objectIds)) {
+    await tx
+      .updateTable('object')
+      .set({ state_changed_at: now })
+      .where('id', 'in', ids)
+      .where('state', '=', 'prepared')
+      .execute()
+  }
+}
+
 /** Of the given committed objects, destroys those that hold no range any more. */
 export async function destroyEmptyObjects(
   tx: Tx,

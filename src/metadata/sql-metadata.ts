@@ -24,7 +24,8 @@ import type {
   TopicId,
   Upload
 } from './metadata.ts'
-import { expiredObjects, forgetObjects, knownObjects, prepareObject } from './objects.ts'
+import { requireNodeEpoch } from './nodes.ts'
+import { expiredObjects, forgetObjects, knownObjects, prepareObject, renewObjects } from './objects.ts'
 import { allocate } from './sequences.ts'
 import { openStreams, trimStream } from './streams.ts'
 import { createPartitions, createTopic, deleteTopic, randomId, setTopicConfigs } from './topics.ts'
@@ -100,8 +101,15 @@ export class SqlMetadata implements Metadata {
     return this.#topic(topicId)
   }
 
-  openStreams(nodeId: number, streamIds: readonly number[]): Promise<ReadonlyMap<number, Snapshot>> {
-    return this.#write((tx, changes) => openStreams(tx, changes, nodeId, streamIds))
+  openStreams(
+    nodeId: number,
+    streamIds: readonly number[],
+    nodeEpoch?: number
+  ): Promise<ReadonlyMap<number, Snapshot>> {
+    return this.#write(async (tx, changes) => {
+      if (nodeEpoch !== undefined) await requireNodeEpoch(tx, nodeId, nodeEpoch)
+      return openStreams(tx, changes, nodeId, streamIds)
+    })
   }
 
   trimStream(streamId: number, epoch: number, startOffset: number): Promise<void> {
@@ -111,6 +119,10 @@ export class SqlMetadata implements Metadata {
 
   prepareObject(profile: string): Promise<StoredObject> {
     return this.#write((tx) => prepareObject(tx, profile, this.#clock.now()))
+  }
+
+  renewObjects(objectIds: readonly number[]): Promise<void> {
+    return this.#write((tx) => renewObjects(tx, objectIds, this.#clock.now()))
   }
 
   commitUpload(upload: Upload): Promise<void> {

@@ -77,7 +77,8 @@ async function openParts(
   const stores = await ConfiguredObjectStores.open(urls, { clock, random })
   closers.push(() => stores.close())
   requireProfiles(metadata, stores)
-  await claimStores(urls, stores, metadata, effects.log)
+  const mark = await metadata.walMark(nodeId)
+  await claimStores(urls, stores, metadata, { log: effects.log, mark })
   const nodeEpoch = await metadata.registerNode(nodeId)
   const wal = await openWal(configuration, effects, closers, { metadata, stores, epoch: nodeEpoch })
   const engine = new StreamEngine({
@@ -92,7 +93,7 @@ async function openParts(
   closers.push(() => engine.close())
   await engine.recover()
   // From now on another folder in its place is found out, also if nothing is ever uploaded.
-  if ((await metadata.walMark(nodeId)) === undefined && configuration.wal !== OBJECT_WAL) {
+  if (mark === undefined) {
     const walMark = { mark: wal.mark(0), nodeEpoch }
     await metadata.commitUpload({ nodeId, objects: [], streams: [], walMark })
   }
@@ -125,7 +126,7 @@ async function openWal(
   if (mark?.startsWith(OBJECT_WAL)) {
     throw new Fault(
       'invalid',
-      `node ${nodeId} has its write-ahead log in the object store, and it may hold records: start it with --wal ${OBJECT_WAL}, or start a node with another --node-id`
+      `node ${nodeId} has its write-ahead log in the object store, and it may hold records: start it with --wal ${OBJECT_WAL}`
     )
   }
   const folder = pathOfLocation(configuration.wal)
@@ -149,13 +150,15 @@ async function claimStores(
   urls: Readonly<Record<string, string>>,
   stores: ConfiguredObjectStores,
   { clusterId, image }: SqlMetadata,
-  log: Log
+  { log, mark }: { readonly log: Log; readonly mark: string | undefined }
 ): Promise<void> {
   for (const profile of stores.profiles()) {
     const known = [...image.objects()].findLast((object) => object.profile === profile)?.key
     const name = urls[profile] ?? profile
+    // Its log lies there, and may hold all there is.
+    const isClaimed = profile === DEFAULT_PROFILE && mark?.startsWith(OBJECT_WAL) === true
     try {
-      await claimStore({ store: stores.store(profile), name, clusterId, known })
+      await claimStore({ store: stores.store(profile), name, clusterId, known, isClaimed })
     } catch (error) {
       if (!isFault(error, 'unavailable') || known === undefined) throw error
       log.warn({ error: error.message }, `object store ${name} is away; its data can be read once it is back`)

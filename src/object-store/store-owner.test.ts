@@ -32,3 +32,8 @@ test('a place without the objects that the cluster has stored is the wrong one',
   await claim(store, 'one', 'objects/00/1')
   await assert.rejects(claim(store, 'two'), (error) => isFault(error, 'invalid'))
 })
+
+test('a place that was claimed before cannot be without an owner', async () => {
+  const claimed = { name: 's3://bucket/p', clusterId: 'one', known: undefined, isClaimed: true }
+  await assert.rejects(claimStore({ store: new MemoryObjectStore(), ...claimed }), (error) => isFault(error, 'invalid'))
+})

@@ -15,14 +15,17 @@ export interface StoreClaim {
   readonly clusterId: string
   /** An object that the cluster has there already, if any. */
   readonly known: string | undefined
+  /** The cluster has claimed the place before: it cannot be without an owner. */
+  readonly isClaimed?: boolean
 }
 
 /**
  * Claims the place for the cluster, or finds that it is the cluster's. Fault `invalid` when it is another's, or when what
  * the cluster has stored is not there: the wrong place. Other Faults of the store pass through.
  */
-export async function claimStore({ store, name, clusterId, known }: StoreClaim): Promise<void> {
-  const owner = (await ownerOf(store)) ?? (await claim({ store, name, clusterId, known }))
+export async function claimStore(wanted: StoreClaim): Promise<void> {
+  const { store, name, clusterId } = wanted
+  const owner = (await ownerOf(store)) ?? (await claim(wanted))
   if (owner === clusterId) return
   throw new Fault(
     'invalid',
@@ -30,11 +33,11 @@ export async function claimStore({ store, name, clusterId, known }: StoreClaim):
   )
 }
 
-async function claim({ store, name, clusterId, known }: StoreClaim): Promise<string> {
-  if (known !== undefined && !(await exists(store, known))) {
+async function claim({ store, name, clusterId, known, isClaimed = false }: StoreClaim): Promise<string> {
+  if (isClaimed || (known !== undefined && !(await exists(store, known)))) {
     throw new Fault(
       'invalid',
-      `object store ${name} does not have ${known}, which this cluster has stored: is it the right bucket and prefix?`
+      `object store ${name} does not hold what this cluster has stored (${known ?? OWNER_KEY}): is it the right bucket and prefix?`
     )
   }
   try {

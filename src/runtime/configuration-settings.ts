@@ -160,7 +160,7 @@ const storage = {
     kind: 'profiles',
     default: {},
     help: 'Further object stores by name; the topic setting longhaul.object.store.profile says which one keeps a topic.',
-    cost: 'Each is another set of objects and requests; a name must stay as long as data is kept under it.'
+    cost: 'Each is another set of objects and requests; a name must stay as long as data is kept under it. While one is away nothing is uploaded to the others, and producers of all topics wait once the log cache is full.'
   },
   wal: {
     kind: 'location',
@@ -237,7 +237,7 @@ const storage = {
   objectGraceMs: {
     kind: 'integer',
     default: 600_000,
-    min: 1_000,
+    min: 300_000,
     max: 604_800_000,
     help: 'How long an object that nothing refers to any more is kept before it is deleted.',
     cost: 'A read or an upload that takes longer than this has to begin again.'

@@ -6,7 +6,7 @@ import { FaultyObjectStore } from '../object-store/faulty-object-store.ts'
 import { MemoryObjectStore } from '../object-store/memory-object-store.ts'
 import { DEFAULT_PROFILE, type ObjectStores } from '../object-store/object-stores.ts'
 import { singleObjectStore } from '../object-store/single-object-store.ts'
-import { isFault } from '../runtime/fault.ts'
+import { Fault, isFault } from '../runtime/fault.ts'
 import { silentLog } from '../runtime/log.ts'
 import { type Random, seededRandom } from '../runtime/random.ts'
 import { VirtualClock } from '../runtime/virtual-clock.ts'
@@ -297,6 +297,19 @@ describe('the storage engine', () => {
     assert.ok((late?.stream.endOffset ?? 0) > 0)
     await world.pass(world.engine.flush())
     assert.equal(world.engine.stats().dirtyBytes, 0)
+  })
+
+  it('asks a store that refuses again and again, and goes on when it no longer does', async () => {
+    const world = await startedWorld()
+    await world.pass(world.append(0, 100).durable)
+    const put = world.memoryStore.put.bind(world.memoryStore)
+    let refusals = 0
+    world.memoryStore.put = (...args) =>
+      ++refusals > 5 ? put(...args) : Promise.reject(new Fault('invalid', 'the credentials have expired'))
+    await world.pass(world.engine.flush())
+    assert.equal(refusals, 6)
+    assert.equal(world.engine.stats().dirtyBytes, 0)
+    assert.deepEqual(world.failures, [])
   })
 
   it('tells whoever waits when a stream is discarded, and never acknowledges into it afterwards', async () => {

@@ -161,10 +161,11 @@ export class StreamEngine {
 
   /** Takes the streams over under new epochs. */
   async open(streamIds: readonly number[], ownerOf: (streamId: number) => StreamOwner): Promise<OpenedStream[]> {
-    const snapshots = await this.#parts.metadata.openStreams(this.#parts.nodeId, streamIds)
+    const { metadata, nodeId, nodeEpoch } = this.#parts
+    const snapshots = await metadata.openStreams(nodeId, streamIds, nodeEpoch)
     const opened = streamIds.map((id) => {
       const row = this.#parts.metadata.image.stream(id)
-      assert(row !== undefined, `stream ${id} was opened but is not in the metadata`)
+      if (row === undefined) throw new Fault('missing', `stream ${id} was deleted while it was opened`)
       assert(!this.#open.has(id), `stream ${id} is open already`)
       const log = this.#cache.get(id) ?? this.#cache.add(id, row.endOffset)
       this.#cache.open(log)

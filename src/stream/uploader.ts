@@ -2,7 +2,7 @@
  * Moves the durable tail of the streams into objects: prepare → put → commit → trim the write-ahead log.
  *
  * Several uploads overlap while they store their objects; their commits follow the order of the log, so that the log can
- * be trimmed behind each. A store or database that fails is tried again for as long as it takes; meanwhile the log keeps
+ * be trimmed behind each. A store or database that fails is asked again for as long as it takes; meanwhile the log keeps
  * everything and `StreamEngine.room` slows producers down.
  */
 import { setMaxListeners } from 'node:events'
@@ -19,6 +19,8 @@ import type { Wal, WalPosition } from './wal/wal.ts'
 const OWN_OBJECT_BYTES = 8 * 1024 * 1024
 /** More would only help a store whose latency is longer than the upload interval. */
 const UPLOADS_MAX = 3
+/** Of one upload: stores may hold a copy of each that is under way. */
+const OBJECTS_AT_ONCE = 4
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 5_000
 
@@ -55,6 +57,7 @@ export class Uploader {
   /** By profile. */
   readonly #uploadedBytes = new Map<string, number>()
   #running = 0
+  #trims: Promise<void> = Promise.resolve()
   #trimmedTo: WalPosition = 0
   #warned = false
   /** Settles when every upload that was started is done. */
@@ -88,6 +91,7 @@ export class Uploader {
     while (this.#running >= UPLOADS_MAX) await this.#last
     this.#start()
     await this.#last
+    await this.#trims
   }
 
   async close(): Promise<void> {
@@ -95,6 +99,7 @@ export class Uploader {
     this.#cancelTimer?.()
     // What it ended with has been told.
     await this.#last.catch(() => undefined)
+    await this.#trims
   }
 
   #schedule(): void {
@@ -116,12 +121,8 @@ export class Uploader {
       if (this.#parts.cache.waitingBytes > 0 || this.#parts.wal.pendingBytes > 0) this.noticed()
     })
     this.#last = upload
-    upload.catch((error) => {
-      if (!isFault(error)) throw error
-      // Somebody else has taken over: what waits in the log is his to upload.
-      this.#stopping.abort()
-      this.#parts.failed(error)
-    })
+    // Somebody else has taken over: what waits in the log is his to upload.
+    upload.catch((error) => this.#fail(error))
   }
 
   async #upload(previous: Promise<void>): Promise<void> {
@@ -152,7 +153,22 @@ export class Uploader {
     this.#parts.log.debug({ objects: planned.length, streams: streams.length }, 'uploaded')
     if (!trims) return
     this.#trimmedTo = position
-    await this.#persist(() => wal.trim(position))
+    this.#trim(position)
+  }
+
+  /** Beside the uploads: space that is given back late must not keep them waiting. */
+  #trim(position: WalPosition): void {
+    const trim = this.#trims.then(() => this.#persist(() => this.#parts.wal.trim(position)))
+    this.#trims = trim.then(
+      () => undefined,
+      (error) => this.#fail(error)
+    )
+  }
+
+  #fail(error: unknown): void {
+    if (!isFault(error)) throw error
+    this.#stopping.abort()
+    this.#parts.failed(error)
   }
 
   /** As `#storeAll`. Whoever awaits it hears of a failure; that nobody does, because the upload before failed, is no bug. */
@@ -164,8 +180,11 @@ export class Uploader {
 
   /** Stores all objects, however long it takes; undefined when the uploader was closed instead. */
   async #storeAll(planned: readonly PlannedObject[]): Promise<UploadedObject[] | undefined> {
-    const stored = await Promise.all(planned.map((object) => this.#storeOne(object)))
-    const objects = stored.filter((object) => object !== undefined)
+    const objects: UploadedObject[] = []
+    for (let at = 0; at < planned.length; at += OBJECTS_AT_ONCE) {
+      const some = await Promise.all(planned.slice(at, at + OBJECTS_AT_ONCE).map((object) => this.#storeOne(object)))
+      for (const object of some) if (object !== undefined) objects.push(object)
+    }
     return objects.length === planned.length ? objects : undefined
   }
 
@@ -174,11 +193,13 @@ export class Uploader {
     const object = await this.#persist(() => metadata.prepareObject(profile))
     if (object === undefined) return undefined
     // The key is nobody else's and the bytes stay the same: repeating a put whose answer was lost does no harm.
-    const put = await this.#persist(() =>
-      stores
-        .store(profile)
-        .put(object.key, built.parts)
-        .then(() => true)
+    // A store that refuses (its credentials have expired) may take it later: whatever it answers, it is asked again.
+    const put = await this.#persist(
+      async () => {
+        await stores.store(profile).put(object.key, built.parts)
+        return true
+      },
+      ({ kind }) => kind !== 'closed'
     )
     return put === undefined ? undefined : { objectId: object.id, bytes: built.bytes, ranges: built.ranges }
   }
@@ -248,7 +269,8 @@ export class Uploader {
         return await attempt()
       } catch (error) {
         if (!isFault(error) || !isRepeated(error)) throw error
-        this.#parts.log.warn({ error: error.message, delayMs }, 'upload failed; it will be tried again')
+        const level = error.kind === 'unavailable' ? 'warn' : 'error'
+        this.#parts.log[level]({ error: error.message, delayMs }, 'upload failed; it will be tried again')
         await sleep(this.#parts.clock, delayMs, this.#stopping.signal)
       }
     }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Metadata } from '../../metadata/metadata.ts'
+import { sleep } from '../../runtime/clock.ts'
 import { Fault, isFault } from '../../runtime/fault.ts'
 import { silentLog } from '../../runtime/log.ts'
 import { settle } from '../../runtime/virtual-clock.ts'
 import { ObjectSweeper } from '../object-sweeper.ts'
+import type { TransferBudget } from '../read/transfer-budget.ts'
 import { CompactionTurn } from './compaction-turn.ts'
 import { CompactionWorld, type Life, mortal, storesOf } from './compaction-world-fixture.ts'
 import { COMPACTION_SETTINGS } from './compactor.ts'
@@ -103,6 +105,26 @@ describe('the compactor', () => {
     assert.equal(compactor.stats().jobs, 0)
   })
 
+  it('comes to its commit however slowly it reads: a sweep does not take its object for a leftover', async () => {
+    const world = await filled(8, 3_000)
+    let reads = 0
+    const graceMs = 5 * 60_000
+    const budget: TransferBudget = {
+      run: async (_kind, _bytes, work) => {
+        reads++
+        await sleep(world.clock, 4 * 60_000)
+        assert.deepEqual(await world.metadata.expiredObjects(world.clock.now() - graceMs, 100), [])
+        return work()
+      }
+    }
+    const compactor = world.compactor({ budget })
+    await Promise.all([compactor.compact(), world.clock.advance(4 * HOUR_MS)])
+    assert.ok(reads > 3, 'it took longer than the grace time')
+    assert.ok(compactor.stats().jobs > 0)
+    assert.equal(compactor.stats().failures, 0)
+    await world.verify()
+  })
+
   it('runs by itself after uploads and on its timer, and stops when it is closed', async () => {
     const world = await filled(8, 1_000)
     const compactor = world.compactor()
@@ -164,7 +186,8 @@ describe('the compactor', () => {
         }
       },
       image: { get: () => world.metadata.image },
-      prepareObject: { value: (profile: string) => world.metadata.prepareObject(profile) }
+      prepareObject: { value: (profile: string) => world.metadata.prepareObject(profile) },
+      renewObjects: { value: (ids: readonly number[]) => world.metadata.renewObjects(ids) }
     })
     const compactor = world.compactor({ metadata })
     await world.pass(compactor.compact())
@@ -218,7 +241,8 @@ function behind(world: CompactionWorld, first: () => Promise<void>): Metadata {
       }
     },
     image: { get: () => world.metadata.image },
-    prepareObject: { value: (profile: string) => world.metadata.prepareObject(profile) }
+    prepareObject: { value: (profile: string) => world.metadata.prepareObject(profile) },
+    renewObjects: { value: (ids: readonly number[]) => world.metadata.renewObjects(ids) }
   })
 }
 

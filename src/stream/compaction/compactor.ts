@@ -14,6 +14,7 @@ import { commitForCertain } from './compaction-commit.ts'
 import { COMPACTION_LIMITS, type CompactionJob, type CompactionLimits, planCompaction } from './compaction-plan.ts'
 import type { CompactionTurn } from './compaction-turn.ts'
 import { storeMerged } from './object-merge.ts'
+import { PreparedObjects } from './prepared-objects.ts'
 import { DamagedObject, SourceObjects } from './source-objects.ts'
 
 /** How soon after an upload to look whether it made something worth merging. */
@@ -163,6 +164,7 @@ export class Compactor {
   async #perform(job: CompactionJob): Promise<void> {
     const { metadata, stores, budget, log } = this.#parts
     const { signal } = this.#stopping
+    const prepared = new PreparedObjects(this.#parts)
     const sources = new SourceObjects({ image: metadata.image, stores, budget })
     const removed = job.outputs.flat()
     if (job.kind === 'purge' && !(await this.#isWorthIt(sources, removed))) {
@@ -170,9 +172,13 @@ export class Compactor {
       return
     }
     const objects: UploadedObject[] = []
-    const merge = { image: metadata.image, metadata, stores, budget, sources, signal }
-    for (const ranges of job.outputs) objects.push(await storeMerged(merge, job.profile, ranges))
-    await commitForCertain({ ...this.#parts, signal }, { objects, removed })
+    const merge = { image: metadata.image, prepared, stores, budget, sources, signal }
+    try {
+      for (const ranges of job.outputs) objects.push(await storeMerged(merge, job.profile, ranges))
+      await commitForCertain({ ...this.#parts, signal }, { objects, removed })
+    } finally {
+      prepared.release()
+    }
     this.#stats.jobs++
     this.#stats.objects += objects.length
     for (const { bytes } of objects) this.#stats.bytes += bytes

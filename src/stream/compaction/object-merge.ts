@@ -4,13 +4,14 @@
  * Blocks do not say where they lie, so long runs of large blocks are copied by the store, byte for byte; others are read,
  * checked, and small ones gathered into larger blocks. Memory is bounded by one chunk per source, however large the result.
  */
-import type { Metadata, ObjectRange, StoredObject, UploadedObject } from '../../metadata/metadata.ts'
+import type { ObjectRange, StoredObject, UploadedObject } from '../../metadata/metadata.ts'
 import type { Piece } from '../../object-store/object-store.ts'
 import { assert, Fault } from '../../runtime/fault.ts'
 import type { BlockRef } from '../objects/object-index.ts'
 import { ObjectLayout } from '../objects/object-writer.ts'
 import { BlockGatherer } from './block-gatherer.ts'
 import { BlockSource } from './block-source.ts'
+import type { PreparedObjects } from './prepared-objects.ts'
 import type { SourceObject, SourceObjects, SourceParts } from './source-objects.ts'
 
 const KiB = 1024
@@ -26,11 +27,13 @@ const CHUNK_BYTES_MAX = 4 * MiB
 const CHUNK_BYTES_MIN = 256 * KiB
 
 export interface MergeParts extends SourceParts {
-  readonly metadata: Pick<Metadata, 'prepareObject'>
+  readonly prepared: PreparedObjects
   readonly sources: SourceObjects
   /** Ends it, with Fault `closed`. */
   readonly signal: AbortSignal
 }
+
+type StoringParts = Pick<MergeParts, 'prepared' | 'stores' | 'signal'>
 
 /** A range, and the blocks that go into the new object. */
 interface Selection {
@@ -58,13 +61,14 @@ export async function storeMerged(
 
 /** Prepares an object and stores what `content` lays out, then index and footer. */
 export async function storeObject(
-  { metadata, stores, signal }: Pick<MergeParts, 'metadata' | 'stores' | 'signal'>,
+  { prepared, stores, signal }: StoringParts,
   profile: string,
   layout: ObjectLayout,
   content: AsyncIterable<Piece>
 ): Promise<StoredObject> {
-  const object = await metadata.prepareObject(profile)
-  const { size } = await stores.store(profile).compose(object.key, untilClosed(content, layout, signal))
+  const object = await prepared.prepare(profile)
+  const all = finished(content, layout, signal)
+  const { size } = await stores.store(profile).compose(object.key, all)
   assert(size === layout.bytes, `object ${object.id} was stored with ${size} bytes, laid out with ${layout.bytes}`)
   return object
 }
@@ -80,7 +84,7 @@ export function joined(ranges: readonly ObjectRange[], layout: ObjectLayout): Up
   return [...spans].map(([streamId, span]) => ({ streamId, ...span, ...layout.contentOf(streamId) }))
 }
 
-async function* untilClosed(
+async function* finished(
   content: AsyncIterable<Piece>,
   layout: ObjectLayout,
   signal: AbortSignal

@@ -19,6 +19,7 @@ import { BlockSource } from './block-source.ts'
 import { commitForCertain } from './compaction-commit.ts'
 import type { CompactionTurn } from './compaction-turn.ts'
 import { joined, storeObject } from './object-merge.ts'
+import { PreparedObjects } from './prepared-objects.ts'
 import { SourceObjects } from './source-objects.ts'
 import type { Rewrite, StreamRewriting } from './stream-rewriting.ts'
 
@@ -102,6 +103,15 @@ export class StreamRewriter implements StreamRewriting {
 
   /** Rewrites some ranges; returns where to go on, undefined when all is done. */
   async #step(rewrite: Rewrite, toOffset: number): Promise<number | undefined> {
+    const prepared = new PreparedObjects(this.#parts)
+    try {
+      return await this.#replace(rewrite, toOffset, prepared)
+    } finally {
+      prepared.release()
+    }
+  }
+
+  async #replace(rewrite: Rewrite, toOffset: number, prepared: PreparedObjects): Promise<number | undefined> {
     const { metadata, stores, budget } = this.#parts
     const signals = [this.#stopping.signal, rewrite.signal].filter((each) => each !== undefined)
     const signal = AbortSignal.any(signals)
@@ -114,7 +124,7 @@ export class StreamRewriter implements StreamRewriting {
       const { profile } = (await sources.open(ranges[0].objectId)).stored
       const layout = new ObjectLayout()
       const content = this.#content(rewrite, ranges, { sources, layout, removed, profile })
-      const { id } = await storeObject({ metadata, stores, signal }, profile, layout, content)
+      const { id } = await storeObject({ prepared, stores, signal }, profile, layout, content)
       objects.push({ objectId: id, bytes: layout.bytes, ranges: joined(removed, layout) })
     }
     const last = removed.at(-1)

@@ -124,6 +124,8 @@ export class NodeProcess {
       profile: () => profiles.get(id) ?? DEFAULT_PROFILE
     })
     const opened = await this.persist(() => this.engine.open(ids, ownerOf))
+    // Asked before another took over and done after: what this process believes to hold is no truth any more.
+    if (this.#superseded) return
     if (predecessor !== undefined) predecessor.#supersede()
     for (const one of opened) this.#adopt(one)
   }

@@ -240,11 +240,8 @@ class Simulation {
     this.#bury()
     machine.heal()
     history.note('healed')
-    const node = await this.#healthy()
+    const node = await this.#rested()
     if (node === undefined) return
-    node.life.deadline = Number.POSITIVE_INFINITY
-    await this.#quiesce(node)
-    if (!node.life.alive) return truth.complain(['the process died although nothing was broken'])
     history.note('verifies')
     truth.complain((await this.#settled('reading everything', judgeContents(node, truth), HOUR_MS)) ?? [])
     await this.#settled('an upload of everything', node.engine.flush(), SETTLES_WITHIN_MS)
@@ -253,11 +250,16 @@ class Simulation {
     history.note('verified')
   }
 
-  async #healthy(): Promise<NodeProcess | undefined> {
+  /** A process that has answered everything. The last words of dead ones may end it, and a few after it. */
+  async #rested(): Promise<NodeProcess | undefined> {
     for (let attempt = 0; attempt < 5; attempt++) {
       const node = await this.#alive(Number.POSITIVE_INFINITY)
-      if (node !== undefined) return node
+      if (node === undefined) continue
+      node.life.deadline = Number.POSITIVE_INFINITY
+      await this.#quiesce(node)
+      if (node.life.alive) return node
     }
+    this.#parts.truth.complain(['no process stays alive although nothing is broken'])
     return undefined
   }
 
@@ -267,9 +269,11 @@ class Simulation {
     // What began before may still fail, as late as the slowest answer.
     await machine.clock.advance(SLOWEST_ANSWER_MS)
     const room = node.engine.room()
-    if (room !== undefined) await this.#settled('room for more appends', room, SETTLES_WITHIN_MS)
+    if (room !== undefined)
+      await this.#settled('room for more appends', Promise.race([room, node.over]), SETTLES_WITHIN_MS)
     const until = machine.clock.monotonic() + SETTLES_WITHIN_MS
-    while (node.unanswered.size > 0 && machine.clock.monotonic() < until) await this.#pass(500)
+    while (node.life.alive && node.unanswered.size > 0 && machine.clock.monotonic() < until) await this.#pass(500)
+    if (!node.life.alive) return
     const waiting = [...node.unanswered.values()].map(({ what, since }) => `${what} (since ${since})`)
     if (waiting.length > 0)
       truth.complain([`${waiting.length} requests were never answered: ${waiting.slice(0, 5).join(', ')}`])

@@ -6,7 +6,7 @@ import { Fault, isFault } from '../runtime/fault.ts'
 import type { ObjectStore } from './object-store.ts'
 
 /** Holds the id of the cluster as text. */
-export const OWNER_KEY = 'cluster'
+const OWNER_KEY = 'cluster'
 
 export interface StoreClaim {
   readonly store: ObjectStore

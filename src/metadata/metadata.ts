@@ -182,7 +182,8 @@ export interface Metadata {
   renewObjects(objectIds: readonly number[]): Promise<void>
   /**
    * Commits stored objects: checks each stream's epoch and end, moves the ends, saves snapshots. Streams that were
-   * deleted meanwhile are left out silently. Fault `fenced` when an epoch (of a stream, or of the node that sets a mark) is no longer ours, `conflict` when an end moved,
+   * deleted meanwhile are left out silently. Fault `fenced` when an epoch (of a stream, or of the node that sets a mark) is
+   * no longer ours, `conflict` when an end moved,
    * `missing` when an object was given up (see `expiredObjects`). After an unknown outcome call it again with the same
    * objects, ranges and offsets: if it had happened, that is a success and changes nothing.
    */

@@ -21,7 +21,7 @@ export interface NodeEffects {
 
 export interface RunningNode {
   status(): NodeStatus
-  /** Rejects when the write-ahead log can take nothing any more: the process should end. Never resolves. */
+  /** Rejects when storage can go on no more: the process should end. Never resolves. */
   readonly failed: Promise<never>
   /** Stops taking records, finishes what is under way, closes everything. What was acknowledged stays. */
   close(): Promise<void>

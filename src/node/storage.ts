@@ -31,7 +31,7 @@ export interface StorageEffects {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** Called once when the write-ahead log can take nothing any more. */
+  /** Called once when storage can go on no more: the log failed, or somebody else has taken over. */
   readonly failed: (fault: Error) => void
 }
 

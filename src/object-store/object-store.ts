@@ -3,7 +3,8 @@
  * Every implementation passes the one contract suite in `object-store-contract.ts`.
  *
  * All methods throw `Fault`: `missing`, `conflict` (the key exists and `ifAbsent` was asked for),
- * `unavailable` (may be tried again; the effect may or may not have happened), `invalid` (bad key or range).
+ * `unavailable` (may be tried again; the effect may or may not have happened), `invalid` (bad key or range, or refused by
+ * the store: what to change stands in the message), `closed`.
  */
 
 export interface ObjectInfo {

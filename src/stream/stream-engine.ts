@@ -60,7 +60,7 @@ export interface StreamEngineParts {
   readonly metadata: Metadata
   readonly stores: ObjectStores
   readonly wal: Wal
-  /** Called once when the write-ahead log can take nothing any more: the process should end, and start again elsewhere. */
+  /** Called once when this engine can go on no more: its log failed, or its streams were taken over. The process should end. */
   readonly failed: (fault: Error) => void
   readonly settings: StreamEngineSettings
 }
@@ -301,7 +301,8 @@ export class StreamEngine {
     if (record.entry.baseOffset !== log.endOffset) {
       throw new Fault(
         'corrupt',
-        `the write-ahead log continues stream ${row.id} at offset ${record.entry.baseOffset}, but it ends at ${log.endOffset}`
+        `the write-ahead log continues stream ${row.id} at offset ${record.entry.baseOffset}, but it ends at ${log.endOffset}: ` +
+          'log and metadata are not of the same moment; put both back from the same, or name the log that belongs to the metadata'
       )
     }
     this.#cache.push(log, record.entry)
@@ -312,7 +313,8 @@ export class StreamEngine {
     // The metadata trims only what it knows: what is about to be trimmed must be committed first.
     if (log !== undefined && offset > log.committedOffset) {
       await this.#uploader.flush()
-      if (offset > log.committedOffset) throw new Fault('closed', 'the storage engine is being closed')
+      if (offset > log.committedOffset)
+        throw new Fault('closed', 'nothing is uploaded any more: the storage engine is ending')
     }
     await this.#parts.metadata.trimStream(stream.id, stream.epoch, offset)
   }

@@ -86,7 +86,7 @@ export class Uploader {
     if (this.#running < UPLOADS_MAX) this.#start()
   }
 
-  /** Uploads and commits everything that is durable when it is called. */
+  /** Uploads and commits everything that is durable when it is called; nothing once it has stopped. */
   async flush(): Promise<void> {
     while (this.#running >= UPLOADS_MAX) await this.#last
     this.#start()

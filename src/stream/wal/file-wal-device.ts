@@ -50,10 +50,10 @@ export class FileWalDevice implements WalDevice {
   }
 }
 
-/** Callbacks instead of FileHandle on the append path: a round is two calls, and each costs a third less this way. */
 /** What passes when room, memory or descriptors are given back. */
 const TEMPORARY: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM'])
 
+/** Callbacks instead of FileHandle on the append path: a round is two calls, and each costs a third less this way. */
 class DescriptorFile implements WalFile {
   readonly #path: string
   readonly #descriptor: number

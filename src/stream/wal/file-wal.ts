@@ -59,7 +59,7 @@ export interface FileWalOptions {
   readonly spareBytesMax?: number
 }
 
-/** Why appends wait: the log reached `bytesMax` and needs a trim, or the device has no room. */
+/** Why appends wait: the log reached `bytesMax` and needs a trim, or the device has no room (or file descriptors) left. */
 export type WalStall = 'log-full' | 'disk-full'
 
 interface PendingAppend {
@@ -294,7 +294,8 @@ export class FileWal implements Wal {
   async #stall(reason: WalStall, error?: Fault): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#stalled !== reason) {
-      const remedy = reason === 'log-full' ? 'its limit is reached until it is trimmed' : 'the disk has no room'
+      const remedy =
+        reason === 'log-full' ? 'its limit is reached until it is trimmed' : (error?.message ?? 'the disk has no room')
       this.#options.log.warn({ reason, bytes: this.bytes, error }, `appends to the WAL wait: ${remedy}`)
     }
     this.#stalled = reason

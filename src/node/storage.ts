@@ -134,7 +134,7 @@ async function openWal(
   // It may lie elsewhere than the data directory, and be found by a node with another one.
   lock(folder, 'write-ahead log', '--wal', closers)
   const device = await FileWalDevice.open(folder)
-  return new FileWal({ ...common, device, logId: await establishLogId(device, random), mark })
+  return new FileWal({ ...common, device, logId: await establishLogId(device, random, mark), mark })
 }
 
 function lock(directory: string, what: string, flag: string, closers: Closers): void {

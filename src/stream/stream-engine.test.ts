@@ -67,6 +67,8 @@ class World {
   life: Life = { alive: true }
   /** Streams that a start leaves alone. */
   readonly unopened = new Set<number>()
+  /** What engines logged as errors. */
+  readonly told: Record<string, unknown>[] = []
   /** Why engines ended that were not crashed. */
   readonly failures: Error[] = []
   /** What the owner of a stream would save: the number of entries it has seen, which a test can recount. */
@@ -91,7 +93,7 @@ class World {
       nodeEpoch,
       clock,
       random,
-      log: silentLog,
+      log: { ...silentLog, error: (fields) => void this.told.push(fields) },
       metadata: mortal(this.metadata, this.life),
       stores: this.#stores(),
       // The device of a life that ended is gone: that is no failure.
@@ -244,6 +246,19 @@ describe('the storage engine', () => {
     assert.deepEqual([...new Set(world.metadata.image.ranges(far.id).map(profileOf))], ['eu'])
     world.store.faults.outage = true
     assert.deepEqual(await world.readAll(far, 0), appended)
+  })
+
+  it('tells of damage once, however often it is read', async () => {
+    const world = await startedWorld()
+    for (let i = 0; i < 100; i++) await world.pass(world.append(0, 1_000).durable)
+    await world.pass(world.engine.flush())
+    for (const { key } of world.metadata.image.objects()) await world.memoryStore.delete([key])
+    const [stream] = world.streams as [Stream]
+    for (let i = 0; i < 3; i++) {
+      await assert.rejects(world.readAll(stream, 0), (error) => isFault(error, 'corrupt'))
+    }
+    assert.equal(world.told.length, 1)
+    assert.match(String(world.told[0]?.damage), /object 1 is in the metadata but not in the store/)
   })
 
   it('never shows an entry before it is durable', async () => {

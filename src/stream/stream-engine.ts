@@ -30,6 +30,8 @@ const REQUESTS_IN_FLIGHT_MAX = 32
 const INDEX_CACHE_BYTES = 16 * 1024 * 1024
 const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024
 
+/** Messages that are remembered so as not to be repeated. */
+const DAMAGE_TOLD_MAX = 1000
 /** How long closing waits for requests to object stores that are under way. */
 const CLOSE_MS_MAX = 2_000
 
@@ -99,6 +101,7 @@ export class StreamEngine {
   #durablePosition: WalPosition = 0
   #roomWaiters: (() => void)[] = []
   #ending = false
+  readonly #damageTold = new Set<string>()
 
   constructor(parts: StreamEngineParts) {
     this.#parts = parts
@@ -115,6 +118,7 @@ export class StreamEngine {
       image: parts.metadata.image,
       budget: this.#budget,
       refresh: () => parts.metadata.poll(),
+      damaged: (fault) => this.#tellDamage(fault),
       blockCacheBytes: parts.settings.blockCacheBytes,
       indexCacheBytes: INDEX_CACHE_BYTES,
       readAheadBytesMax: READ_AHEAD_BYTES_MAX
@@ -279,6 +283,13 @@ export class StreamEngine {
           }
         )
     }
+  }
+
+  /** Once for each: consumers come again and again. */
+  #tellDamage({ message }: Fault): void {
+    if (this.#damageTold.has(message)) return
+    if (this.#damageTold.size < DAMAGE_TOLD_MAX) this.#damageTold.add(message)
+    this.#parts.log.error({ damage: message }, 'stored data is damaged; `longhaul storage verify` tells what else is')
   }
 
   #end(fault: Error): void {

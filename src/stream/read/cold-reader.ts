@@ -42,6 +42,8 @@ export interface ColdReaderParts {
   readonly readAheadBytesMax: number
   /** Brings the image up to date, for when an object is gone; without it, the image is taken to be. */
   readonly refresh?: () => Promise<void>
+  /** Told of damage that a read met, each time; the read fails with the same fault. */
+  readonly damaged?: (fault: Fault) => void
 }
 
 export interface ColdEntries {
@@ -367,12 +369,15 @@ export class ColdReader {
       try {
         return await work()
       } catch (error) {
+        if (isFault(error, 'corrupt')) this.#parts.damaged?.(error)
         if (!(error instanceof VanishedObject)) throw error
         const { objectId, cause } = error
         this.#counters.refreshes++
         await this.#parts.refresh?.()
         if (vanished.has(objectId) && this.#image.object(objectId) !== undefined) {
-          throw new Fault('corrupt', `object ${objectId} is in the metadata but not in the store`, { cause })
+          const fault = new Fault('corrupt', `object ${objectId} is in the metadata but not in the store`, { cause })
+          this.#parts.damaged?.(fault)
+          throw fault
         }
         if (attempt === ATTEMPTS_MAX) {
           throw new Fault('unavailable', `objects vanished ${attempt} times while they were read; try again`, { cause })

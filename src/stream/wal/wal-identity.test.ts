@@ -12,7 +12,7 @@ const random = seededRandom(1)
 const newDevice = () => new MemoryWalDevice({ random, clock: new VirtualClock() })
 
 async function openLog(device: MemoryWalDevice, mark?: string): Promise<FileWal> {
-  const logId = await establishLogId(device, random)
+  const logId = await establishLogId(device, random, mark)
   const limits = { segmentBytes: 64 * 1024, bytesMax: 256 * 1024 }
   const wal = new FileWal({ device, clock: new VirtualClock(), random, log: silentLog, logId, mark, ...limits })
   await wal.replay(() => {})
@@ -27,18 +27,18 @@ const append = (wal: FileWal, offset: number): Promise<number> =>
 
 test('a folder keeps its id, another one has another', async () => {
   const device = newDevice()
-  const id = await establishLogId(device, random)
+  const id = await establishLogId(device, random, undefined)
   assert.match(id, /^[0-9a-f-]{36}$/)
-  assert.equal(await establishLogId(device, random), id)
-  assert.notEqual(await establishLogId(newDevice(), random), id)
+  assert.equal(await establishLogId(device, random, undefined), id)
+  assert.notEqual(await establishLogId(newDevice(), random, undefined), id)
 })
 
 test('an id that a crash left half written is written anew', async () => {
   const device = newDevice()
   const file = await device.create('log.id')
   await file.write([Buffer.from('3f2c')], 0)
-  const id = await establishLogId(device, random)
-  assert.equal(await establishLogId(device, random), id)
+  const id = await establishLogId(device, random, undefined)
+  assert.equal(await establishLogId(device, random, undefined), id)
 })
 
 test('a log opens with its own mark, trimmed or not, and no other folder opens with it', async () => {
@@ -52,7 +52,9 @@ test('a log opens with its own mark, trimmed or not, and no other folder opens w
   await (await openLog(device, mark)).close()
   await (await openLog(device, first)).close()
   for (const known of [first, mark]) {
-    await assert.rejects(openLog(newDevice(), known), (error) => isFault(error, 'invalid'))
+    const other = newDevice()
+    await assert.rejects(openLog(other, known), (error) => isFault(error, 'invalid'))
+    assert.deepEqual(await other.list(), [])
   }
 })
 

@@ -15,9 +15,13 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const UUID_CHARACTERS = 36
 const MARK = /^file:([0-9a-f-]{36})\/(\d+)$/
 
-/** The id that the folder has, or gets now. */
-export async function establishLogId(device: WalDevice, random: Random): Promise<string> {
+/**
+ * The id that the folder has, or gets now. `mark`: what the metadata says of the log. With a mark the log has its id
+ * already: a folder without one is not the log, and is left as it is.
+ */
+export async function establishLogId(device: WalDevice, random: Random, mark: string | undefined): Promise<string> {
   const exists = (await device.list()).some(({ name }) => name === NAME)
+  if (!exists && mark !== undefined) return UNNAMED
   const file = exists ? await device.open(NAME) : await device.create(NAME)
   try {
     const found = (await file.read(0, UUID_CHARACTERS)).toString('latin1')

@@ -9,6 +9,7 @@ import { silentLog } from '../../runtime/log.ts'
 import { isSegmentName } from '../../stream/wal/segment-pool.ts'
 import type { WalDevice, WalFile } from '../../stream/wal/wal-device.ts'
 import { decodeEntry, ENTRY_HEADER_BYTES, type EntryHead, peekEntry } from '../../stream/wal/wal-entry.ts'
+import { readLogId, requireMarkedLog, UNNAMED } from '../../stream/wal/wal-identity.ts'
 import { recoverLog } from '../../stream/wal/wal-recovery.ts'
 import { decodeSegmentPage, SEGMENT_PAGE_BYTES, type SegmentHeader } from '../../stream/wal/wal-segment.ts'
 import { failedSurvey, type LogSource, type LogSurvey, RunCollector, type SavedTo } from './log-survey.ts'
@@ -24,10 +25,13 @@ export type OpenDevice = () => WalDevice & { close(): Promise<void> }
 export class FileLog implements LogSource {
   readonly name: string
   readonly #open: OpenDevice
+  readonly #loadMark: () => Promise<string | undefined>
 
-  constructor(folder: string, open: OpenDevice) {
+  /** @param loadMark what the metadata says of the log of the node that the configuration names. */
+  constructor(folder: string, open: OpenDevice, loadMark: () => Promise<string | undefined>) {
     this.name = `write-ahead log ${folder}`
     this.#open = open
+    this.#loadMark = loadMark
   }
 
   async survey(savedTo: SavedTo = () => undefined): Promise<LogSurvey> {
@@ -65,7 +69,10 @@ export class FileLog implements LogSource {
       }
     }
     try {
-      const { live } = await recoverLog(device, log, (record) => found.add(record))
+      // Before the log is read: a node may move it on meanwhile.
+      const mark = await this.#loadMark()
+      const { live, end } = await recoverLog(device, log, (record) => found.add(record))
+      if (mark?.startsWith('file:')) requireMarkedLog(mark, (await readLogId(device)) ?? UNNAMED, end)
       const placeBytes = (await device.list()).reduce((sum, file) => sum + file.bytes, 0)
       const { entries, bytes, runs } = found
       return { name: this.name, segments: live.length, placeBytes, entries, bytes, torn, runs, findings: [] }

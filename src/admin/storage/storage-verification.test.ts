@@ -224,6 +224,11 @@ describe('storage verification', () => {
     await damaged(/./, /appended under epoch 1, the metadata knows epoch 0/)
   })
 
+  test('another log than the one that the metadata knows is damage', async () => {
+    fixture.sql(`update node set wal_mark = 'file:3f2c0000-0000-4000-8000-000000000000/0'`)
+    await damaged(/^write-ahead log/, /is not the one of this node \(file:3f2c/)
+  })
+
   test('a log whose folder is gone is damage', async () => {
     rmSync(join(fixture.root, 'wal'), { recursive: true })
     await damaged(/^write-ahead log/, /no such file or directory/)
@@ -267,7 +272,7 @@ describe('storage verification', () => {
     const [a0 = 0] = fixture.streamIds
     await appended(wal, a0, entryAt(630))
     let rounds = 0
-    const log = new FileLog('of the test', () => {
+    const openDevice = () => {
       const device = new ReadOnlyWalDevice(join(fixture.root, 'wal'))
       return Object.assign(Object.create(device), { close: () => device.close(), list, open })
 
@@ -289,7 +294,8 @@ describe('storage verification', () => {
         }
         return { ...file, read }
       }
-    })
+    }
+    const log = new FileLog('of the test', openDevice, async () => undefined)
     const { findings } = await log.survey()
     await wal.close()
     assert.deepEqual([findings, rounds], [[], 4])

@@ -60,7 +60,8 @@ async function openLogs(
   const logs: LogSource[] = []
   if (wal.startsWith('file:')) {
     const folder = pathOfLocation(wal)
-    logs.push(new FileLog(folder, () => new ReadOnlyWalDevice(folder)))
+    const loadMark = async () => (await loadWalMarks(database)).get(nodeId)
+    logs.push(new FileLog(folder, () => new ReadOnlyWalDevice(folder), loadMark))
   } else {
     nodeIds.add(nodeId)
   }

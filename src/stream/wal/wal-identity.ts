@@ -15,25 +15,40 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const UUID_CHARACTERS = 36
 const MARK = /^file:([0-9a-f-]{36})\/(\d+)$/
 
+/** The id that the folder has; undefined when it has none, or not a whole one. */
+export async function readLogId(device: WalDevice): Promise<string | undefined> {
+  if (!(await hasIdFile(device))) return undefined
+  const file = await device.open(NAME)
+  try {
+    const found = (await file.read(0, UUID_CHARACTERS)).toString('latin1')
+    return UUID.test(found) ? found : undefined
+  } finally {
+    await file.close()
+  }
+}
+
 /**
  * The id that the folder has, or gets now. `mark`: what the metadata says of the log. With a mark the log has its id
  * already: a folder without one is not the log, and is left as it is.
  */
 export async function establishLogId(device: WalDevice, random: Random, mark: string | undefined): Promise<string> {
-  const exists = (await device.list()).some(({ name }) => name === NAME)
-  if (!exists && mark !== undefined) return UNNAMED
-  const file = exists ? await device.open(NAME) : await device.create(NAME)
+  const known = await readLogId(device)
+  if (known !== undefined) return known
+  if (mark !== undefined) return UNNAMED
+  // New, or the first start died before it was written.
+  const id = uuid(random)
+  const file = (await hasIdFile(device)) ? await device.open(NAME) : await device.create(NAME)
   try {
-    const found = (await file.read(0, UUID_CHARACTERS)).toString('latin1')
-    if (UUID.test(found)) return found
-    // New, or the first start died before it was written. If it was damaged later, the mark will tell.
-    const id = uuid(random)
     await writeFully(file, [Buffer.from(id)], 0)
     await file.sync()
     return id
   } finally {
     await file.close()
   }
+}
+
+async function hasIdFile(device: WalDevice): Promise<boolean> {
+  return (await device.list()).some(({ name }) => name === NAME)
 }
 
 export function encodeFileMark(logId: string, position: WalPosition): string {

@@ -40,6 +40,8 @@ export class DirectoryLock {
     const connection = openLockFile(place)
     try {
       connection.exec('PRAGMA busy_timeout = 0')
+      // Nothing is ever written to it: a journal would only need room, which a full disk does not have.
+      connection.exec('PRAGMA journal_mode = OFF')
       connection.exec('BEGIN EXCLUSIVE')
     } catch (cause) {
       connection.close()
@@ -52,7 +54,11 @@ export class DirectoryLock {
         { cause }
       )
     }
-    writeFileSync(pidFile, `${process.pid}\n`)
+    try {
+      writeFileSync(pidFile, `${process.pid}\n`)
+    } catch {
+      // Only people read it; on a full disk they have to do without.
+    }
     return new DirectoryLock(connection, pidFile)
   }
 

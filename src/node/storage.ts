@@ -155,12 +155,15 @@ async function claimStores(
   for (const profile of stores.profiles()) {
     const known = [...image.objects()].findLast((object) => object.profile === profile)?.key
     const name = urls[profile] ?? profile
+    const isDefault = profile === DEFAULT_PROFILE
     // Its log lies there, and may hold all there is.
-    const isClaimed = profile === DEFAULT_PROFILE && mark?.startsWith(OBJECT_WAL) === true
+    const isClaimed = isDefault && mark?.startsWith(OBJECT_WAL) === true
+    // The first mark was set after the first claim.
+    const wasUsed = known !== undefined || (isDefault && mark !== undefined)
     try {
       await claimStore({ store: stores.store(profile), name, clusterId, known, isClaimed })
     } catch (error) {
-      if (!isFault(error, 'unavailable') || known === undefined) throw error
+      if (!isFault(error, 'unavailable') || !wasUsed) throw error
       log.warn({ error: error.message }, `object store ${name} is away; its data can be read once it is back`)
     }
   }

@@ -80,7 +80,7 @@ async function openParts(
   const mark = await metadata.walMark(nodeId)
   await claimStores(urls, stores, metadata, { log: effects.log, mark })
   const nodeEpoch = await metadata.registerNode(nodeId)
-  const wal = await openWal(configuration, effects, closers, { metadata, stores, epoch: nodeEpoch })
+  const wal = await openWal(configuration, effects, closers, { metadata, stores, mark, epoch: nodeEpoch })
   const engine = new StreamEngine({
     ...effects,
     nodeId,
@@ -113,8 +113,9 @@ async function openWal(
   configuration: Configuration,
   { clock, random, log }: StorageEffects,
   closers: Closers,
-  { metadata, stores, epoch }: { metadata: SqlMetadata; stores: ConfiguredObjectStores; epoch: number }
+  parts: { metadata: SqlMetadata; stores: ConfiguredObjectStores; mark: string | undefined; epoch: number }
 ): Promise<Wal> {
+  const { metadata, stores, mark, epoch } = parts
   const { nodeId, walBytesMax: bytesMax } = configuration
   const common = { clock, random, log, bytesMax }
   if (configuration.wal === OBJECT_WAL) {
@@ -122,7 +123,6 @@ async function openWal(
     await requireConditionalPut(store, random, configuration.objectStore)
     return new ObjectWal({ ...common, store, nodeId, epoch, loadMark: () => metadata.walMark(nodeId) })
   }
-  const mark = await metadata.walMark(nodeId)
   if (mark?.startsWith(OBJECT_WAL)) {
     throw new Fault(
       'invalid',

@@ -4,6 +4,7 @@
  */
 import { Fault, isFault } from '../runtime/fault.ts'
 import type { ObjectStore } from './object-store.ts'
+import { getIfPresent, objectExists } from './presence.ts'
 
 /** Holds the id of the cluster as text. */
 const OWNER_KEY = 'cluster'
@@ -34,7 +35,7 @@ export async function claimStore(wanted: StoreClaim): Promise<void> {
 }
 
 async function claim({ store, name, clusterId, known, isClaimed = false }: StoreClaim): Promise<string> {
-  if (isClaimed || (known !== undefined && !(await exists(store, known)))) {
+  if (isClaimed || (known !== undefined && !(await objectExists(store, known)))) {
     throw new Fault(
       'invalid',
       `object store ${name} does not hold what this cluster has stored (${known ?? OWNER_KEY}): is it the right bucket and prefix?`
@@ -50,20 +51,5 @@ async function claim({ store, name, clusterId, known, isClaimed = false }: Store
 }
 
 async function ownerOf(store: ObjectStore): Promise<string | undefined> {
-  try {
-    return (await store.get(OWNER_KEY)).toString()
-  } catch (error) {
-    if (isFault(error, 'missing')) return undefined
-    throw error
-  }
-}
-
-async function exists(store: ObjectStore, key: string): Promise<boolean> {
-  try {
-    await store.head(key)
-    return true
-  } catch (error) {
-    if (isFault(error, 'missing')) return false
-    throw error
-  }
+  return (await getIfPresent(store, OWNER_KEY))?.toString()
 }

@@ -5,23 +5,12 @@
  * The node may trim what is being read. It commits another mark before it deletes anything, so whatever seems to be
  * missing or damaged counts only while the mark is the same as before.
  */
-import type { ObjectInfo, ObjectStore } from '../../object-store/object-store.ts'
+import type { ObjectStore } from '../../object-store/object-store.ts'
+import { getIfPresent } from '../../object-store/presence.ts'
 import { Fault, isFault } from '../../runtime/fault.ts'
-import {
-  decodeObject,
-  decodeObjectHeader,
-  OBJECT_HEADER_BYTES,
-  type WalObject
-} from '../../stream/wal/object-wal-object.ts'
-import {
-  decodeMark,
-  keyOf,
-  type LogPlace,
-  prefixOfLog,
-  prefixOfNode,
-  ROOT,
-  sequenceOf
-} from '../../stream/wal/object-wal-place.ts'
+import { isHole, type LogAccess, lastOf } from '../../stream/wal/object-wal-hole.ts'
+import { decodeObject, type WalObject } from '../../stream/wal/object-wal-object.ts'
+import { decodeMark, keyOf, type LogPlace, prefixOfNode, ROOT } from '../../stream/wal/object-wal-place.ts'
 import { damage, type Finding } from './finding.ts'
 import { failedSurvey, type LogSource, type LogSurvey, RunCollector, type SavedTo } from './log-survey.ts'
 import type { EntryOrProblem, StoredEntry } from './stored-entry.ts'
@@ -124,34 +113,28 @@ export class ObjectLog implements LogSource {
   /** The object at `place`, or the Fault `corrupt` that it is; undefined behind the end of the log. */
   async #load(place: LogPlace): Promise<WalObject | Fault | undefined> {
     const { nodeId, store } = this.#parts
+    const bytes = await getIfPresent(store, keyOf(nodeId, place))
     try {
-      return decodeObject(await store.get(keyOf(nodeId, place)), nodeId, place)
+      if (bytes !== undefined) return decodeObject(bytes, nodeId, place)
     } catch (error) {
       if (isFault(error, 'corrupt')) return error
-      if (!isFault(error, 'missing')) throw error
-      if (!(await this.#wasStored(place))) return undefined
-      return new Fault('corrupt', 'it is missing, and a later object shows that it was stored')
+      throw error
     }
+    if (!(await this.#wasStored(place))) return undefined
+    return new Fault('corrupt', 'it is missing, and a later object shows that it was stored')
   }
 
-  /** Objects behind a missing one alone prove nothing: PUTs overtake each other. What the last of them says does. */
   async #wasStored(place: LogPlace): Promise<boolean> {
     const { nodeId, store } = this.#parts
-    let last: ObjectInfo | undefined
-    for await (const object of store.list(prefixOfLog(nodeId, place.epoch))) last = object
-    const sequence = last === undefined ? undefined : sequenceOf(last.key)
-    if (last === undefined || sequence === undefined || sequence <= place.sequence) return false
+    const access: LogAccess = {
+      last: (prefix) => lastOf(store.list(prefix)),
+      getIfPresent: (key, range) => getIfPresent(store, key, range)
+    }
     try {
-      const bytes = await store.get(last.key, { start: 0, end: Math.min(last.size, OBJECT_HEADER_BYTES) })
-      const header = decodeObjectHeader(bytes, nodeId, { epoch: place.epoch, sequence })
-      if (header.kind === 'batch' && header.durableTo <= place.sequence) return false
-      // Written while we looked? Then it is there now.
-      await store.head(keyOf(nodeId, place))
-      return false
+      return await isHole(access, nodeId, place)
     } catch (error) {
       // Damage of the last object is found when the walk comes to it; until then it proves nothing.
       if (isFault(error, 'corrupt')) return false
-      if (isFault(error, 'missing')) return true
       throw error
     }
   }

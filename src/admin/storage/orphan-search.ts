@@ -5,7 +5,7 @@
 import type { Database } from '../../metadata/database.ts'
 import type { ObjectInfo, ObjectStore } from '../../object-store/object-store.ts'
 import type { ObjectStores } from '../../object-store/object-stores.ts'
-import { isFault } from '../../runtime/fault.ts'
+import { objectExists } from '../../object-store/presence.ts'
 import type { Finding } from './finding.ts'
 import { findKnownKeys, type StoredState } from './stored-state.ts'
 
@@ -67,19 +67,9 @@ async function confirm(
   )
   const orphans: ObjectInfo[] = []
   for (const suspect of suspects) {
-    if (!keys.has(suspect.key) && (await exists(store, suspect.key))) orphans.push(suspect)
+    if (!keys.has(suspect.key) && (await objectExists(store, suspect.key))) orphans.push(suspect)
   }
   return orphans
-}
-
-async function exists(store: ObjectStore, key: string): Promise<boolean> {
-  try {
-    await store.head(key)
-    return true
-  } catch (error) {
-    if (isFault(error, 'missing')) return false
-    throw error
-  }
 }
 
 function orphanFinding({ key, size }: ObjectInfo, profile: string, state: StoredState): Finding {

@@ -6,6 +6,17 @@ import { isFault } from '../../runtime/fault.ts'
 import { Bench, callsOf, upTo } from './object-wal-fixture.ts'
 import { encodeMark, keyOf } from './object-wal-place.ts'
 
+/** A log of so many entries, each in an object of its own. */
+async function filled(entries: number) {
+  const bench = new Bench()
+  const wal = await bench.open()
+  for (let number = 0; number < entries; number++) {
+    bench.append(wal, 100)
+    await bench.clock.advance(100)
+  }
+  return { bench, wal }
+}
+
 it('a replay waits for a store that is away', async () => {
   const bench = new Bench()
   const wal = await bench.open()
@@ -19,12 +30,7 @@ it('a replay waits for a store that is away', async () => {
 })
 
 it('an object that is damaged is named', async () => {
-  const bench = new Bench()
-  const wal = await bench.open()
-  for (let number = 0; number < 5; number++) {
-    bench.append(wal, 100)
-    await bench.clock.advance(100)
-  }
+  const { bench } = await filled(5)
   const key = keyOf(1, { epoch: 1, sequence: 4 })
   const bytes = await bench.inner.get(key)
   bytes.writeUInt8(bytes.readUInt8(100) ^ 4, 100)
@@ -33,12 +39,7 @@ it('an object that is damaged is named', async () => {
 })
 
 it('an object that is lost is named, and no fence is written in its place', async () => {
-  const bench = new Bench()
-  const wal = await bench.open()
-  for (let number = 0; number < 5; number++) {
-    bench.append(wal, 100)
-    await bench.clock.advance(100)
-  }
+  const { bench } = await filled(5)
   const key = keyOf(1, { epoch: 1, sequence: 4 })
   await bench.inner.delete([key])
   await assert.rejects(bench.recovered(), (fault) => isFault(fault, 'corrupt') && fault.message.includes(key))
@@ -61,12 +62,7 @@ it('a mark from before a trim and a take-over is refused, not taken for an empty
 })
 
 it('what an earlier owner left before the mark is removed, fences and the rest stay', async () => {
-  const bench = new Bench()
-  const wal = await bench.open()
-  for (let number = 0; number < 6; number++) {
-    bench.append(wal, 100)
-    await bench.clock.advance(100)
-  }
+  const { bench, wal } = await filled(6)
   bench.mark = wal.mark(bench.outcomes[3]?.end ?? 0)
   assert.equal(bench.mark, encodeMark({ epoch: 1, sequence: 6 }))
   const again = await bench.open()

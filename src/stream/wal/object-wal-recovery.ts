@@ -11,19 +11,12 @@
  * The mark says where to begin; what lies before may be gone. It is read again at the end: had anybody committed a later
  * one meanwhile, what we took for the end could be a place that was trimmed. LIST is asked only for proof of damage.
  */
-import type { ObjectInfo, ObjectStore } from '../../object-store/object-store.ts'
-import { Fault, isFault } from '../../runtime/fault.ts'
-import { decodeObject, decodeObjectHeader, encodeFence, OBJECT_HEADER_BYTES } from './object-wal-object.ts'
-import {
-  decodeMark,
-  keyOf,
-  type LogPlace,
-  positionIn,
-  prefixOfLog,
-  ROOT,
-  SEQUENCE_MAX,
-  sequenceOf
-} from './object-wal-place.ts'
+import type { ObjectStore } from '../../object-store/object-store.ts'
+import { getIfPresent } from '../../object-store/presence.ts'
+import { Fault } from '../../runtime/fault.ts'
+import { isHole, type LogAccess, lastOf } from './object-wal-hole.ts'
+import { decodeObject, encodeFence } from './object-wal-object.ts'
+import { decodeMark, keyOf, type LogPlace, positionIn, ROOT, SEQUENCE_MAX } from './object-wal-place.ts'
 import type { ExclusivePuts } from './object-wal-put.ts'
 import { persist, type RetryEffects } from './object-wal-retry.ts'
 import type { ReplayedRecord } from './wal.ts'
@@ -94,7 +87,7 @@ export async function takeOver(parts: TakeOverParts, visit: (record: ReplayedRec
 async function fence(parts: TakeOverParts, place: LogPlace, mark: string | undefined): Promise<LogPlace | undefined> {
   const { nodeId, epoch, nonce, puts } = parts
   if (place.sequence >= SEQUENCE_MAX) throw new Fault('invalid', 'the write-ahead log has used up its sequences')
-  if (await isHole(parts, place)) {
+  if (await isHole(accessOf(parts), nodeId, place)) {
     if ((await parts.loadMark()) !== mark) throw overtaken(parts)
     throw new Fault(
       'corrupt',
@@ -106,43 +99,11 @@ async function fence(parts: TakeOverParts, place: LogPlace, mark: string | undef
   return (await puts.put(keyOf(nodeId, place), encodeFence({ nodeId, place, nonce }, next))) ? next : undefined
 }
 
-/**
- * Whether the object at `place`, which was not found, had been stored: the last object of the log says so. Objects behind
- * the end alone say nothing, as PUTs overtake each other. This only guards against lost objects and a wrong mark.
- */
-async function isHole({ store, nodeId, effects }: TakeOverParts, place: LogPlace): Promise<boolean> {
-  const last = await persist(effects, 'list the write-ahead log', () =>
-    lastOf(store.list(prefixOfLog(nodeId, place.epoch)))
-  )
-  const sequence = last === undefined ? undefined : sequenceOf(last.key)
-  if (last === undefined || sequence === undefined || sequence <= place.sequence) return false
-  const found = await getIfPresent(effects, last.key, () =>
-    store.get(last.key, { start: 0, end: Math.min(last.size, OBJECT_HEADER_BYTES) })
-  )
-  if (found === undefined) return false
-  const header = decodeObjectHeader(found, nodeId, { epoch: place.epoch, sequence })
-  if (header.kind === 'batch' && header.durableTo <= place.sequence) return false
-  // Written while we looked? Then it is there now.
-  const key = keyOf(nodeId, place)
-  return (await getIfPresent(effects, key, () => store.get(key))) === undefined
-}
-
-async function lastOf(objects: AsyncIterable<ObjectInfo>): Promise<ObjectInfo | undefined> {
-  let last: ObjectInfo | undefined
-  for await (const object of objects) last = object
-  return last
-}
-
-async function getIfPresent(
-  effects: RetryEffects,
-  key: string,
-  get: () => Promise<Buffer>
-): Promise<Buffer | undefined> {
-  try {
-    return await persist(effects, `read ${key}`, get)
-  } catch (error) {
-    if (isFault(error, 'missing')) return undefined
-    throw error
+/** The log as it is looked at here: for as long as the store is away. */
+function accessOf({ store, effects }: Pick<TakeOverParts, 'store' | 'effects'>): LogAccess {
+  return {
+    last: (prefix) => persist(effects, 'list the write-ahead log', () => lastOf(store.list(prefix))),
+    getIfPresent: (key, range) => persist(effects, `read ${key}`, () => getIfPresent(store, key, range))
   }
 }
 
@@ -203,10 +164,9 @@ class ObjectReader {
   }
 
   #start(place: LogPlace): void {
-    const { nodeId, store, effects } = this.#parts
-    const key = keyOf(nodeId, place)
+    const key = keyOf(this.#parts.nodeId, place)
     if (this.#ahead.has(key)) return
-    const reading = getIfPresent(effects, key, () => store.get(key))
+    const reading = accessOf(this.#parts).getIfPresent(key)
     // Whoever waits for it hears of the error; of what is never waited for nobody needs to.
     reading.catch(() => {})
     this.#ahead.set(key, reading)

@@ -26,12 +26,12 @@ import { readBatches } from '../wire/records/records.ts'
 import type { InferInput } from '../wire/schema.ts'
 import { type ApiTable, apiTable } from './apis.ts'
 import type { BrokerParts, BrokerSettings } from './broker-parts.ts'
+import { type Coordinators, closeCoordinators, createCoordinators } from './coordinators.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FrameReader } from './frame-reader.ts'
-import { defaultCoordinatorSettings, GroupCoordinator } from './groups/group-coordinator.ts'
+import type { GroupCoordinator } from './groups/group-coordinator.ts'
 import type { Partition } from './partition/partition.ts'
-import { PartitionGroupLogs } from './partition-group-logs.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Topics } from './topics.ts'
 import { UnsentBytes } from './unsent-bytes.ts'
@@ -111,7 +111,7 @@ export class BrokerFixture {
   engine!: StreamEngine
   topics!: Topics
   sessions!: FetchSessions
-  groups!: GroupCoordinator
+  coordinators!: Coordinators
   parts!: BrokerParts
   apis!: ApiTable
   dispatcher!: Dispatcher
@@ -136,7 +136,7 @@ export class BrokerFixture {
   async restart(disk?: MemoryWalDevice): Promise<void> {
     this.#closed.abort()
     this.#closed = new AbortController()
-    this.groups.close()
+    closeCoordinators(this.coordinators)
     const device = disk ?? this.device.kill()
     // Takes down the timers of the old life; its log can no longer be written.
     await this.run(this.engine.close().catch(() => undefined))
@@ -146,9 +146,13 @@ export class BrokerFixture {
 
   async close(): Promise<void> {
     this.#closed.abort()
-    this.groups.close()
+    closeCoordinators(this.coordinators)
     await this.run(this.engine.close())
     await this.metadata.close()
+  }
+
+  get groups(): GroupCoordinator {
+    return this.coordinators.groups
   }
 
   /** The client's connection goes away. */
@@ -260,7 +264,7 @@ export class BrokerFixture {
       producerExpirationMs
     })
     this.sessions = new FetchSessions(random, options.sessionsMax ?? 1000)
-    this.groups = this.#coordinator()
+    this.coordinators = createCoordinators({ clock, random, log, topics: this.topics, offsetsPartitions: 2 })
     this.parts = {
       clock,
       log,
@@ -273,25 +277,9 @@ export class BrokerFixture {
       advertisedPort: () => 9092,
       storedBytes: (streamId) => this.engine.storedBytes(streamId)
     }
-    this.apis = apiTable(this.parts, this.groups)
+    this.apis = apiTable(this.parts, this.coordinators)
     this.dispatcher = new Dispatcher(this.apis)
     await this.topics.open()
-  }
-
-  #coordinator(): GroupCoordinator {
-    const { clock, topics } = this
-    return new GroupCoordinator({
-      clock,
-      random: this.#random,
-      log: silentLog,
-      logs: new PartitionGroupLogs(topics, clock, 2),
-      topics: {
-        topicExists: (topic, partition) => topics.partition(topic, partition) !== undefined,
-        topicName: (id) => topics.byId(id)?.name,
-        topicId: (topic) => topics.get(topic)?.id
-      },
-      settings: defaultCoordinatorSettings
-    })
   }
 }
 

@@ -8,11 +8,10 @@ import { apiTable } from './apis.ts'
 import type { BrokerSettings } from './broker-parts.ts'
 import { compactedLogs } from './compaction/compacted-log.ts'
 import { LogCleaner } from './compaction/log-cleaner.ts'
+import { type Coordinators, closeCoordinators, createCoordinators } from './coordinators.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { FetchSessions } from './fetch-sessions.ts'
-import { defaultCoordinatorSettings, GroupCoordinator } from './groups/group-coordinator.ts'
 import { KafkaServer } from './kafka-server.ts'
-import { PartitionGroupLogs } from './partition-group-logs.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { RequestMemory } from './request-memory.ts'
 import { Retention } from './retention.ts'
@@ -47,7 +46,7 @@ export interface BrokerOptions {
 export class Broker {
   readonly topics: Topics
   readonly #options: BrokerOptions
-  readonly #groups: GroupCoordinator
+  readonly #coordinators: Coordinators
   readonly #retention: Retention
   readonly #cleaner: LogCleaner
   readonly #server: KafkaServer
@@ -63,7 +62,17 @@ export class Broker {
       defaults: settings.topicDefaults,
       producerExpirationMs: options.producerExpirationMs
     })
-    this.#groups = this.#coordinator()
+    this.#coordinators = createCoordinators({
+      clock,
+      random,
+      log,
+      topics: this.topics,
+      offsetsPartitions: OFFSETS_PARTITIONS,
+      groupSettings: {
+        initialRebalanceDelayMs: options.groupInitialRebalanceDelayMs,
+        minSessionTimeoutMs: options.groupMinSessionTimeoutMs
+      }
+    })
     this.#retention = new Retention({ clock, log, topics: this.topics, metadata })
     this.#cleaner = new LogCleaner({
       clock,
@@ -87,7 +96,7 @@ export class Broker {
       storedBytes: (streamId: number) => engine.storedBytes(streamId)
     }
     this.#server = new KafkaServer({
-      dispatcher: new Dispatcher(apiTable(parts, this.#groups)),
+      dispatcher: new Dispatcher(apiTable(parts, this.#coordinators)),
       produceMemory: new RequestMemory(options.requestMemoryBytes / 2),
       memory: new RequestMemory(options.requestMemoryBytes / 2),
       // Room for the largest frame at least, or nobody could ever send one.
@@ -114,28 +123,7 @@ export class Broker {
   /** Takes no more requests; what was appended becomes durable when the engine closes. */
   async close(): Promise<void> {
     await Promise.all([this.#retention.close(), this.#cleaner.close()])
-    await this.#groups.close()
+    closeCoordinators(this.#coordinators)
     await this.#server.close()
-  }
-
-  #coordinator(): GroupCoordinator {
-    const { clock, random, log } = this.#options
-    const { topics } = this
-    return new GroupCoordinator({
-      clock,
-      random,
-      log,
-      logs: new PartitionGroupLogs(topics, clock, OFFSETS_PARTITIONS),
-      topics: {
-        topicExists: (topic, partition) => topics.partition(topic, partition) !== undefined,
-        topicName: (id) => topics.byId(id)?.name,
-        topicId: (topic) => topics.get(topic)?.id
-      },
-      settings: {
-        ...defaultCoordinatorSettings,
-        initialRebalanceDelayMs: this.#options.groupInitialRebalanceDelayMs,
-        minSessionTimeoutMs: this.#options.groupMinSessionTimeoutMs
-      }
-    })
   }
 }

@@ -10,7 +10,8 @@ import {
   type RequestHeader
 } from '../wire/headers.ts'
 import type { ApiMessage } from '../wire/message.ts'
-import type { Api, ApiTable } from './apis.ts'
+import type { Api } from './api.ts'
+import type { ApiTable } from './apis.ts'
 import type { RequestContext } from './handler.ts'
 
 export type Origin = Omit<RequestContext, 'apiVersion' | 'clientId'>

@@ -8,9 +8,9 @@ import type { JoinGroupRequest, JoinGroupResponse } from '../../wire/messages/jo
 import type { OffsetCommitRequest } from '../../wire/messages/offset-commit.ts'
 import type { OffsetFetchRequest } from '../../wire/messages/offset-fetch.ts'
 import type { SyncGroupResponse } from '../../wire/messages/sync-group.ts'
+import { MemoryRecordLogs } from '../memory-record-logs.ts'
 import { type CoordinatorSettings, defaultCoordinatorSettings, GroupCoordinator } from './group-coordinator.ts'
 import type { GroupContext } from './group-membership.ts'
-import { MemoryGroupLogs } from './memory-group-logs.ts'
 import type { TopicDirectory } from './offsets.ts'
 
 export const context = (apiVersion: number): GroupContext => ({
@@ -42,12 +42,12 @@ class FixtureTopics implements TopicDirectory {
 export class CoordinatorFixture {
   readonly clock = new VirtualClock()
   readonly topics = new FixtureTopics()
-  readonly logs: MemoryGroupLogs
+  readonly logs: MemoryRecordLogs
   readonly settings: CoordinatorSettings
   coordinator: GroupCoordinator
   #seed = 1
 
-  constructor(settings: Partial<CoordinatorSettings> = {}, logs = new MemoryGroupLogs()) {
+  constructor(settings: Partial<CoordinatorSettings> = {}, logs = new MemoryRecordLogs()) {
     this.logs = logs
     this.settings = { ...defaultCoordinatorSettings, ...settings }
     this.coordinator = this.#create()

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ErrorCode } from '../../wire/error-codes.ts'
+import { MemoryRecordLogs } from '../memory-record-logs.ts'
+import { coordinatorPartition } from '../record-log.ts'
 import { CoordinatorFixture, context, isOpen } from './coordinator-fixture.ts'
-import { groupPartition } from './group-log.ts'
 import { decodeRecord } from './group-records.ts'
-import { MemoryGroupLogs } from './memory-group-logs.ts'
 
 test('a group lives in the partition that Java computes from its name', () => {
   // Values of Math.abs(s.hashCode()) % 50 and their edge: the one hash without a positive counterpart.
-  assert.equal(groupPartition('', 50), 0)
-  assert.equal(groupPartition('console-consumer-1', 1), 0)
-  assert.equal(groupPartition('abc', 50), 96_354 % 50)
-  assert.equal(groupPartition('hello world', 50), 1_794_106_052 % 50)
-  assert.equal(groupPartition('polygenelubricants', 50), 0)
+  assert.equal(coordinatorPartition('', 50), 0)
+  assert.equal(coordinatorPartition('console-consumer-1', 1), 0)
+  assert.equal(coordinatorPartition('abc', 50), 96_354 % 50)
+  assert.equal(coordinatorPartition('hello world', 50), 1_794_106_052 % 50)
+  assert.equal(coordinatorPartition('polygenelubricants', 50), 0)
 })
 
 test('a sync is answered only once the assignment is durable', async () => {
@@ -76,7 +76,7 @@ test('after a restart sessions start anew, and who does not come back is removed
   await fixture.stable()
   await fixture.clock.advance(9_000)
   fixture.restart()
-  await fixture.coordinator.load(groupPartition('fleet', 4))
+  await fixture.coordinator.load(coordinatorPartition('fleet', 4))
   const state = async () => {
     const request = { groups: ['fleet'], includeAuthorizedOperations: false }
     return (await fixture.coordinator.describeGroups(request, context(5))).groups[0]?.groupState
@@ -125,7 +125,7 @@ test('while a partition loads, requests hear of it after a moment and heartbeats
 
 test('a group that another broker coordinates is refused, until this broker leads its partition', async () => {
   const fixture = new CoordinatorFixture()
-  const partition = groupPartition('fleet', 4)
+  const partition = coordinatorPartition('fleet', 4)
   fixture.logs.elsewhere.add(partition)
   assert.equal((await fixture.join()).errorCode, ErrorCode.NOT_COORDINATOR)
   assert.equal(await fixture.commit(1), ErrorCode.NOT_COORDINATOR)
@@ -138,7 +138,7 @@ test('giving a partition up refuses whoever waits there and cancels its deadline
   const joining = fixture.join({}, 3)
   await fixture.clock.advance(10)
   assert.ok(fixture.clock.sleeping > 0)
-  fixture.coordinator.unload(groupPartition('fleet', 4))
+  fixture.coordinator.unload(coordinatorPartition('fleet', 4))
   assert.equal((await joining).errorCode, ErrorCode.NOT_COORDINATOR)
   assert.equal(fixture.clock.sleeping, 0)
 })
@@ -226,10 +226,10 @@ test('only a group without members can be deleted, and it takes its offsets alon
 })
 
 test('the records are those of Kafka: the last one of a key tells all', async () => {
-  const logs = new MemoryGroupLogs(1)
+  const logs = new MemoryRecordLogs(1)
   const fixture = new CoordinatorFixture({}, logs)
   const memberId = await fixture.stable()
-  const last = logs.records[0]?.at(-1)
+  const last = logs.records(0).at(-1)
   assert.equal(last?.key.toString('hex'), `00020005${Buffer.from('fleet').toString('hex')}`)
   assert.equal(last?.value?.readInt16BE(0), 3)
   const record = decodeRecord(last?.key ?? Buffer.alloc(0), last?.value ?? null)
@@ -237,10 +237,11 @@ test('the records are those of Kafka: the last one of a key tells all', async ()
 })
 
 test('nonsense in the topic is passed over and does not hide what follows', async () => {
-  const fixture = new CoordinatorFixture({}, new MemoryGroupLogs(1))
-  const records = fixture.logs.records[0]
-  records?.push({ key: Buffer.from('0001ffff', 'hex'), value: Buffer.alloc(3) }, { key: Buffer.alloc(0), value: null })
-  records?.push({ key: Buffer.from('0003000561', 'hex'), value: null })
+  const fixture = new CoordinatorFixture({}, new MemoryRecordLogs(1))
+  const unreadable = { key: Buffer.from('0001ffff', 'hex'), value: Buffer.alloc(3) }
+  const blank = { key: Buffer.alloc(0), value: null }
+  const ofNoKind = { key: Buffer.from('0003000561', 'hex'), value: null }
+  fixture.logs.entries[0]?.push({ records: [unreadable, blank, ofNoKind], transaction: undefined })
   await fixture.commit(5)
   fixture.restart()
   assert.equal(await fixture.committed(), 5)

@@ -20,8 +20,8 @@ import type { OffsetCommitRequest, OffsetCommitResponse } from '../../wire/messa
 import type { OffsetDeleteRequest, OffsetDeleteResponse } from '../../wire/messages/offset-delete.ts'
 import type { OffsetFetchRequest, OffsetFetchResponse } from '../../wire/messages/offset-fetch.ts'
 import type { SyncGroupRequest, SyncGroupResponse } from '../../wire/messages/sync-group.ts'
+import { coordinatorPartition, type RecordLogs } from '../record-log.ts'
 import { deleteGroups, describeGroups, listGroups } from './group-administration.ts'
-import { type GroupLogs, groupPartition } from './group-log.ts'
 import * as membership from './group-membership.ts'
 import { GroupShard, type Route, storageError } from './group-shard.ts'
 import { type Answer, defaultGroupSettings, type GroupSettings } from './group-state.ts'
@@ -48,7 +48,7 @@ export interface GroupCoordinatorOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  readonly logs: GroupLogs
+  readonly logs: RecordLogs
   readonly topics: TopicDirectory
   readonly settings: CoordinatorSettings
 }
@@ -172,7 +172,7 @@ export class GroupCoordinator {
     try {
       const partitions = await this.#options.logs.partitionCount()
       if (partitions === 0) return 'COORDINATOR_NOT_AVAILABLE'
-      return await this.#wait(groupPartition(groupId, partitions))
+      return await this.#wait(coordinatorPartition(groupId, partitions))
     } catch (error) {
       this.#options.log.warn({ group: groupId, error }, 'the coordinator of a group cannot be told')
       return storageError(error)
@@ -226,9 +226,9 @@ export class GroupCoordinator {
   }
 
   async #loadShard(partition: number, onFailed: () => void): Promise<Route> {
-    const groupLog = await this.#options.logs.open(partition)
-    if (groupLog === undefined) return 'NOT_COORDINATOR'
-    const shard = new GroupShard(partition, groupLog, this.#options, onFailed)
+    const recordLog = await this.#options.logs.open(partition)
+    if (recordLog === undefined) return 'NOT_COORDINATOR'
+    const shard = new GroupShard(partition, recordLog, this.#options, onFailed)
     try {
       await shard.load()
     } catch (error) {

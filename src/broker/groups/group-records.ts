@@ -10,8 +10,8 @@ import {
   OffsetCommitValue
 } from '../../wire/messages/offset-records.ts'
 import { decodeVersioned, encodeVersioned, versionOf } from '../../wire/versioned.ts'
+import type { LogRecord } from '../record-log.ts'
 import { noAssignment } from './group-draft.ts'
-import type { LogRecord } from './group-log.ts'
 import type { ClassicGroup, Member } from './group-state.ts'
 import type { CommittedOffset, OffsetWrite } from './offsets.ts'
 import { subscribedTopics } from './subscription.ts'

@@ -8,8 +8,8 @@
 import type { Clock } from '../../runtime/clock.ts'
 import { Fault, isFault } from '../../runtime/fault.ts'
 import type { Log } from '../../runtime/log.ts'
+import type { LogRecord, RecordLog } from '../record-log.ts'
 import { step } from './classic-group.ts'
-import type { GroupLog, LogRecord } from './group-log.ts'
 import { decodeRecord, encodeGroup, encodeGroupTombstone, encodeOffset } from './group-records.ts'
 import {
   type Answer,
@@ -53,7 +53,7 @@ export function storageError(error: unknown): Exclude<StorageAnswer, 'NONE'> {
 export class GroupShard {
   readonly partition: number
   readonly offsets = new OffsetTable()
-  readonly #groupLog: GroupLog
+  readonly #recordLog: RecordLog
   readonly #environment: ShardEnvironment
   readonly #onFailed: () => void
   readonly #entries = new Map<string, Entry>()
@@ -64,9 +64,9 @@ export class GroupShard {
   #closed = false
 
   /** `onFailed` runs once if an append fails: this shard is closed then. Call `load` before anything else. */
-  constructor(partition: number, groupLog: GroupLog, environment: ShardEnvironment, onFailed: () => void) {
+  constructor(partition: number, recordLog: RecordLog, environment: ShardEnvironment, onFailed: () => void) {
     this.partition = partition
-    this.#groupLog = groupLog
+    this.#recordLog = recordLog
     this.#environment = environment
     this.#onFailed = onFailed
   }
@@ -74,17 +74,25 @@ export class GroupShard {
   /** Replays the log. Afterwards every member's session starts anew: nobody could heartbeat meanwhile. */
   async load(): Promise<void> {
     const { log } = this.#environment
-    await this.#groupLog.readAll((key, value) => {
-      try {
-        this.#replay(key, value)
-      } catch (error) {
-        if (!isFault(error, 'invalid')) throw error
-        // Anybody with the right to produce to the topic can write nonsense into it; that must not stop the others.
-        log.warn({ partition: this.partition, error }, 'a record of __consumer_offsets is unreadable and was skipped')
-      }
+    await this.#recordLog.readAll({
+      records: (records) => {
+        for (const record of records) this.#replayReadable(record)
+      },
+      end: () => undefined
     })
     for (const groupId of [...this.#entries.keys()]) this.#run(groupId, { type: 'loaded' })
     log.info({ partition: this.partition, groups: this.#entries.size }, 'group partition loaded')
+  }
+
+  /** Anybody with the right to produce to the topic can write nonsense into it; that must not stop the others. */
+  #replayReadable({ key, value }: LogRecord): void {
+    try {
+      this.#replay(key, value)
+    } catch (error) {
+      if (!isFault(error, 'invalid')) throw error
+      const { partition } = this
+      this.#environment.log.warn({ partition, error }, 'a record of __consumer_offsets is unreadable and was skipped')
+    }
   }
 
   #replay(key: Buffer, value: Buffer | null): void {
@@ -234,7 +242,7 @@ export class GroupShard {
   #append(records: readonly LogRecord[], apply: () => void): Promise<void> {
     if (this.#closed) return Promise.reject(new Fault('closed', `group partition ${this.partition} is closed`))
     const before = this.#tail
-    const durable = this.#groupLog.append(records)
+    const durable = this.#recordLog.append(records)
     const applied = Promise.all([before, durable]).then(apply)
     this.#tail = applied
     applied.catch((error: unknown) => this.#fail(error))

@@ -1,10 +1,15 @@
-/** `__consumer_offsets` in memory, for tests: appends can be held back, or made to fail. */
-import { Fault } from '../../runtime/fault.ts'
-import type { GroupLog, GroupLogs, LogRecord } from './group-log.ts'
+/** An internal topic in memory, for tests: appends can be held back, or made to fail. */
+import { Fault } from '../runtime/fault.ts'
+import type { LogProducer, LogRecord, RecordLog, RecordLogs, TransactionEnd } from './record-log.ts'
 
-export class MemoryGroupLogs implements GroupLogs {
+/** A batch of records, or the end of a transaction. */
+export type StoredEntry =
+  | { readonly records: readonly LogRecord[]; readonly transaction: LogProducer | undefined }
+  | { readonly end: TransactionEnd }
+
+export class MemoryRecordLogs implements RecordLogs {
   /** What is durable, by partition. */
-  readonly records: LogRecord[][]
+  readonly entries: StoredEntry[][]
   /** Partitions that another broker leads. */
   readonly elsewhere = new Set<number>()
   /** When set, appends fail with it and store nothing. */
@@ -15,32 +20,41 @@ export class MemoryGroupLogs implements GroupLogs {
   #loading: Promise<void> = Promise.resolve()
 
   constructor(partitions = 4) {
-    this.records = Array.from({ length: partitions }, () => [])
+    this.entries = Array.from({ length: partitions }, () => [])
   }
 
   async partitionCount(): Promise<number> {
-    return this.records.length
+    return this.entries.length
   }
 
-  async open(partition: number): Promise<GroupLog | undefined> {
+  async open(partition: number): Promise<RecordLog | undefined> {
     this.opened++
     await this.#loading
-    const stored = this.records[partition]
+    const stored = this.entries[partition]
     if (stored === undefined || this.elsewhere.has(partition)) return undefined
     return {
-      append: (records) => this.#append(stored, records),
-      readAll: async (visit) => {
-        for (const { key, value } of stored) visit(key, value)
+      append: (records, transaction) => this.#append(stored, { records, transaction }),
+      appendEnd: (end) => this.#append(stored, { end }),
+      readAll: async (visitor) => {
+        for (const entry of stored) {
+          if ('end' in entry) visitor.end(entry.end)
+          else visitor.records(entry.records, entry.transaction)
+        }
       }
     }
   }
 
-  async #append(stored: LogRecord[], records: readonly LogRecord[]): Promise<void> {
+  async #append(stored: StoredEntry[], entry: StoredEntry): Promise<void> {
     const failure = this.failure
     const held = this.#held
     if (held !== undefined) await new Promise<void>((resolve) => held.push(resolve))
     if (failure !== undefined) throw failure
-    stored.push(...records)
+    stored.push(entry)
+  }
+
+  /** The records of a partition that are durable, in order. */
+  records(partition: number): LogRecord[] {
+    return (this.entries[partition] ?? []).flatMap((entry) => ('end' in entry ? [] : entry.records))
   }
 
   /** From now on nothing becomes durable. */

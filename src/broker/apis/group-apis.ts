@@ -1,0 +1,39 @@
+/** Rows of groups and the offsets they commit. */
+
+import { DeleteGroupsRequest, DeleteGroupsResponse } from '../../wire/messages/delete-groups.ts'
+import { DescribeGroupsRequest, DescribeGroupsResponse } from '../../wire/messages/describe-groups.ts'
+import { HeartbeatRequest, HeartbeatResponse } from '../../wire/messages/heartbeat.ts'
+import { JoinGroupRequest, JoinGroupResponse } from '../../wire/messages/join-group.ts'
+import { LeaveGroupRequest, LeaveGroupResponse } from '../../wire/messages/leave-group.ts'
+import { ListGroupsRequest, ListGroupsResponse } from '../../wire/messages/list-groups.ts'
+import { OffsetCommitRequest, OffsetCommitResponse } from '../../wire/messages/offset-commit.ts'
+import { OffsetDeleteRequest, OffsetDeleteResponse } from '../../wire/messages/offset-delete.ts'
+import { OffsetFetchRequest, OffsetFetchResponse } from '../../wire/messages/offset-fetch.ts'
+import { SyncGroupRequest, SyncGroupResponse } from '../../wire/messages/sync-group.ts'
+import { type Api, api } from '../api.ts'
+import type { GroupCoordinator } from '../groups/group-coordinator.ts'
+import { deleteGroupsHandler } from '../handlers/delete-groups.ts'
+import { describeGroupsHandler } from '../handlers/describe-groups.ts'
+import { heartbeatHandler } from '../handlers/heartbeat.ts'
+import { joinGroupHandler } from '../handlers/join-group.ts'
+import { leaveGroupHandler } from '../handlers/leave-group.ts'
+import { listGroupsHandler } from '../handlers/list-groups.ts'
+import { offsetCommitHandler } from '../handlers/offset-commit.ts'
+import { offsetDeleteHandler } from '../handlers/offset-delete.ts'
+import { offsetFetchHandler } from '../handlers/offset-fetch.ts'
+import { syncGroupHandler } from '../handlers/sync-group.ts'
+
+export function groupApis(groups: GroupCoordinator): Api[] {
+  return [
+    api(OffsetCommitRequest, OffsetCommitResponse, offsetCommitHandler(groups)),
+    api(OffsetFetchRequest, OffsetFetchResponse, offsetFetchHandler(groups)),
+    api(JoinGroupRequest, JoinGroupResponse, joinGroupHandler(groups)),
+    api(HeartbeatRequest, HeartbeatResponse, heartbeatHandler(groups)),
+    api(LeaveGroupRequest, LeaveGroupResponse, leaveGroupHandler(groups)),
+    api(SyncGroupRequest, SyncGroupResponse, syncGroupHandler(groups)),
+    api(DescribeGroupsRequest, DescribeGroupsResponse, describeGroupsHandler(groups)),
+    api(ListGroupsRequest, ListGroupsResponse, listGroupsHandler(groups)),
+    api(DeleteGroupsRequest, DeleteGroupsResponse, deleteGroupsHandler(groups)),
+    api(OffsetDeleteRequest, OffsetDeleteResponse, offsetDeleteHandler(groups))
+  ]
+}

@@ -1,0 +1,57 @@
+/**
+ * An internal topic as the log of a coordinator: records appended to, and read back from, the partitions of it that this
+ * broker leads. What a coordinator knows is what its log says.
+ */
+
+export interface LogRecord {
+  readonly key: Buffer
+  /** Null: a tombstone, the key is gone. */
+  readonly value: Buffer | null
+}
+
+export interface LogProducer {
+  readonly id: number
+  readonly epoch: number
+}
+
+/** Ends the transaction of a producer in one partition. */
+export interface TransactionEnd {
+  readonly producer: LogProducer
+  readonly committed: boolean
+  readonly coordinatorEpoch: number
+}
+
+/** Told of everything in a log, oldest first. Buffers may be kept. */
+export interface LogVisitor {
+  /** `transaction`: written as part of that producer's transaction, and undecided until it ends; undefined: outside any. */
+  records(records: readonly LogRecord[], transaction: LogProducer | undefined): void
+  end(transactionEnd: Omit<TransactionEnd, 'coordinatorEpoch'>): void
+}
+
+/** One partition of the internal topic, led by this broker. */
+export interface RecordLog {
+  /**
+   * Appends the records in one batch. Resolves when they are durable, in the order of the calls. Throws `Fault`
+   * (`fenced` and `closed`: another broker leads now; others: for now), after which nothing is known to be stored.
+   */
+  append(records: readonly LogRecord[], transaction?: LogProducer): Promise<void>
+  /** Ends a transaction; otherwise as `append`. */
+  appendEnd(transactionEnd: TransactionEnd): Promise<void>
+  /** Hands over everything that is durable. */
+  readAll(visitor: LogVisitor): Promise<void>
+}
+
+export interface RecordLogs {
+  /** Number of partitions of the topic; never changes once it is there. 0: the topic is not there yet. */
+  partitionCount(): Promise<number>
+  /** Undefined when this broker does not lead the partition. */
+  open(partition: number): Promise<RecordLog | undefined>
+}
+
+/** The partition that holds a key, by the rule that every Kafka client and tool assumes (Java's String.hashCode). */
+export function coordinatorPartition(key: string, partitionCount: number): number {
+  let hash = 0
+  for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0
+  // Utils.abs: the one integer without a positive counterpart becomes zero.
+  return (hash === -0x8000_0000 ? 0 : Math.abs(hash)) % partitionCount
+}

@@ -43,10 +43,10 @@ export async function openPlace({ folder, streams: count, settings = {} }: Place
   const topic =
     metadata.image.topic(TOPIC) ??
     (await metadata.createTopic({ name: TOPIC, partitions: count, configs: {}, internal: false, leader: 1 }))
-  const opened = await engine.open(
-    topic.partitions.map(({ streamId }) => streamId),
-    () => ({ capture: () => undefined, profile: () => 'default' })
-  )
+  const opened = await engine.open(topic.partitions.map(({ streamId }) => streamId))
+  for (const { own } of opened) {
+    own({ capture: () => ({ snapshot: undefined, note: undefined }), profile: () => 'default' })
+  }
   return { storage, streams: opened.map(({ stream }) => stream), close: () => storage.close() }
 }
 

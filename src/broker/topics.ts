@@ -7,6 +7,7 @@
 import type { Metadata, Topic } from '../metadata/metadata.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { StreamEngine } from '../stream/stream-engine.ts'
+import type { Captured } from '../stream/uploader.ts'
 import { Partition } from './partition/partition.ts'
 import { type SettingName, type TopicSettings, topicSettings } from './topic-settings.ts'
 
@@ -158,10 +159,7 @@ export class Topics {
         if (p.leader === nodeId && !this.#byStream.has(p.streamId)) topicOf.set(p.streamId, topic)
       }
     }
-    const streams = await engine.open([...topicOf.keys()], (id) => ({
-      capture: (offset) => this.#capture(id, offset),
-      profile: () => this.#profileOf(topicOf.get(id))
-    }))
+    const streams = await engine.open([...topicOf.keys()])
     const opened = new Map(streams.map((o) => [o.stream.id, o]))
     for (const { name } of topics) {
       // Read again: opening has moved the leader epochs.
@@ -184,6 +182,10 @@ export class Topics {
           clock.now()
         )
         this.#byStream.set(p.streamId, partition)
+        found.own({
+          capture: (startOffset, endOffset) => this.#capture(partition, startOffset, endOffset),
+          profile: () => served.settings.objectStoreProfile
+        })
         served.partitions[p.index] = partition
       }
     }
@@ -202,14 +204,8 @@ export class Topics {
     return fresh
   }
 
-  /** Also before the topic is served: what was recovered from the log may be uploaded by then, and must go to its place. */
-  #profileOf(topic: Topic | undefined): string {
-    const settings = topic && this.#served.get(topic.name)?.settings
-    return (settings ?? topicSettings(topic?.configs ?? {}, this.#parts.defaults)).objectStoreProfile
-  }
-
-  #capture(streamId: number, offset: number): Buffer | undefined {
+  #capture(partition: Partition, _startOffset: number, endOffset: number): Captured {
     const expireBeforeMs = this.#parts.clock.now() - this.#parts.producerExpirationMs
-    return this.#byStream.get(streamId)?.capture(offset, expireBeforeMs)
+    return { snapshot: partition.capture(endOffset, expireBeforeMs), note: undefined }
   }
 }

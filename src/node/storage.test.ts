@@ -44,8 +44,9 @@ async function onlyStream({ metadata, engine }: Storage, flags: Readonly<Record<
     metadata.image.topic('t') ??
     (await metadata.createTopic({ name: 't', partitions: 1, configs, internal: false, leader: 1 }))
   const ids = topic.partitions.map(({ streamId }) => streamId)
-  const [opened] = await engine.open(ids, () => ({ capture: () => undefined, profile: () => 'default' }))
+  const [opened] = await engine.open(ids)
   assert.ok(opened !== undefined)
+  opened.own({ capture: () => ({ snapshot: undefined, note: undefined }), profile: () => 'default' })
   return opened.stream
 }
 

@@ -13,6 +13,7 @@ import { VirtualClock } from '../runtime/virtual-clock.ts'
 import type { Entry } from './entry.ts'
 import type { Stream } from './stream.ts'
 import { StreamEngine } from './stream-engine.ts'
+import type { Captured } from './uploader.ts'
 import { FileWal } from './wal/file-wal.ts'
 import { MemoryWalDevice } from './wal/memory-wal-device.ts'
 
@@ -118,12 +119,9 @@ class World {
     })
     await this.engine.recover()
     const ids = this.streamIds.filter((id) => !this.unopened.has(id))
-    const opened = await this.engine.open(ids, (id) => ({
-      capture: (offset) => this.#capture(id, offset),
-      profile: () => this.profiles.get(id) ?? DEFAULT_PROFILE
-    }))
+    const opened = await this.engine.open(ids)
     this.streams = opened.map(({ stream }) => stream)
-    for (const { stream, snapshot } of opened) {
+    for (const { stream, snapshot, own } of opened) {
       const ends = (this.counts.get(stream.id) ?? []).filter((end) => end <= stream.endOffset)
       this.counts.set(stream.id, ends)
       const saved = snapshot?.bytes.readUInt32BE(0) ?? 0
@@ -133,6 +131,10 @@ class World {
         ends.filter((end) => end <= from).length,
         'a snapshot says what lies before its offset, no more'
       )
+      own({
+        capture: (startOffset, endOffset) => this.#capture(stream.id, startOffset, endOffset),
+        profile: () => this.profiles.get(stream.id) ?? DEFAULT_PROFILE
+      })
     }
   }
 
@@ -199,10 +201,10 @@ class World {
     return promise
   }
 
-  #capture(streamId: number, offset: number): Buffer {
-    const state = Buffer.alloc(4)
-    state.writeUInt32BE((this.counts.get(streamId) ?? []).filter((end) => end <= offset).length, 0)
-    return state
+  #capture(streamId: number, startOffset: number, endOffset: number): Captured {
+    const snapshot = Buffer.alloc(4)
+    snapshot.writeUInt32BE((this.counts.get(streamId) ?? []).filter((end) => end <= endOffset).length, 0)
+    return { snapshot, note: Buffer.from(`${startOffset}-${endOffset}`) }
   }
 }
 
@@ -307,11 +309,53 @@ describe('the storage engine', () => {
     await world.pass(world.engine.flush())
     assert.equal(world.engine.stats().dirtyBytes, kept)
     assert.ok(world.engine.stats().walBytes > kept / 2, 'the log still holds it')
-    const owner = { capture: () => undefined, profile: () => DEFAULT_PROFILE }
-    const [late] = await world.pass(world.engine.open([left], () => owner))
+    const [late] = await world.pass(world.engine.open([left]))
+    late?.own({ capture: () => ({ snapshot: undefined, note: undefined }), profile: () => DEFAULT_PROFILE })
     assert.ok((late?.stream.endOffset ?? 0) > 0)
     await world.pass(world.engine.flush())
     assert.equal(world.engine.stats().dirtyBytes, 0)
+  })
+
+  it('keeps what owners note beside an upload for as long as it is there, however often it is merged', async () => {
+    const world = await startedWorld()
+    const stream = world.streams[0] as Stream
+    for (let round = 0; round < 40; round++) {
+      await world.pass(world.append(0, 200).durable)
+      await world.pass(world.engine.flush())
+    }
+    const told = async () => {
+      const notes: string[] = []
+      for await (const range of stream.notes(0)) for (const { bytes } of range.notes) notes.push(bytes.toString())
+      return notes
+    }
+    const before = await world.pass(told())
+    assert.equal(before.length, 40)
+    const objects = [...world.metadata.image.objects()].length
+    await world.pass(world.engine.compactAll())
+    assert.ok([...world.metadata.image.objects()].length < objects, 'objects were merged')
+    assert.deepEqual(await world.pass(told()), before)
+  })
+
+  it('uploads nothing of a stream before its owner has come', async () => {
+    const world = await startedWorld()
+    const [first] = world.streamIds as [number]
+    await world.pass(world.append(0, 100).durable)
+    world.unopened.add(first)
+    await world.crash()
+    const [opened] = await world.pass(world.engine.open([first]))
+    await world.pass(world.engine.flush())
+    assert.equal(opened?.stream.committedOffset, 0)
+    const noted: string[] = []
+    opened?.own({
+      capture: (startOffset, endOffset) => {
+        noted.push(`${startOffset}-${endOffset}`)
+        return { snapshot: undefined, note: undefined }
+      },
+      profile: () => DEFAULT_PROFILE
+    })
+    await world.pass(world.engine.flush())
+    assert.deepEqual(noted, [`0-${opened?.stream.endOffset}`])
+    assert.equal(opened?.stream.committedOffset, opened?.stream.endOffset)
   })
 
   it('asks a store that refuses again and again, and goes on when it no longer does', async () => {

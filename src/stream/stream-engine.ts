@@ -20,7 +20,8 @@ import { ObjectSweeper, SWEEP_SETTINGS } from './object-sweeper.ts'
 import { ColdReader } from './read/cold-reader.ts'
 import { PriorityTransferBudget } from './read/priority-transfer-budget.ts'
 import { Stream } from './stream.ts'
-import { Uploader } from './uploader.ts'
+import type { StreamLog } from './stream-log.ts'
+import { type Captured, Uploader } from './uploader.ts'
 import type { ReplayedRecord, Wal, WalPosition } from './wal/wal.ts'
 
 /** Of object reads under way: enough to fill a fast network at the latency of an object store. */
@@ -71,20 +72,28 @@ export interface OpenedStream {
   readonly stream: Stream
   /** What the stream's owner saved last; entries from its offset on are not part of it. */
   readonly snapshot: Snapshot | undefined
+  /**
+   * Names the owner, once it knows all that the stream holds now: until then nothing of the stream is uploaded, so that
+   * the owner gets to say something of every part of it.
+   */
+  readonly own: (owner: StreamOwner) => void
 }
 
 /** Whose a stream is: what an upload asks about it. */
 export interface StreamOwner {
-  /** The state to save with the stream, true as of `offset`; undefined when there is nothing to save. */
-  readonly capture: (offset: number) => Buffer | undefined
+  /** What goes with an upload of [startOffset, endOffset). */
+  readonly capture: (startOffset: number, endOffset: number) => Captured
   /** Name of the object-store profile that the stream's objects go to. */
   readonly profile: () => string
 }
 
 interface OpenEntry {
   readonly stream: Stream
-  readonly owner: StreamOwner
+  owner: StreamOwner | undefined
 }
+
+/** A stream that was deleted while it was taken along. */
+const NOTHING_CAPTURED: Captured = { snapshot: undefined, note: undefined }
 
 export class StreamEngine {
   readonly #parts: StreamEngineParts
@@ -127,8 +136,9 @@ export class StreamEngine {
       ...parts,
       cache: this.#cache,
       epochOf: (streamId) => this.#open.get(streamId)?.stream.epoch,
-      capture: (streamId, offset) => this.#open.get(streamId)?.owner.capture(offset),
-      profileOf: (streamId) => this.#open.get(streamId)?.owner.profile() ?? DEFAULT_PROFILE,
+      capture: (streamId, startOffset, endOffset) =>
+        this.#open.get(streamId)?.owner?.capture(startOffset, endOffset) ?? NOTHING_CAPTURED,
+      profileOf: (streamId) => this.#open.get(streamId)?.owner?.profile() ?? DEFAULT_PROFILE,
       durablePosition: () => this.#durablePosition,
       failed: (fault) => this.#end(fault),
       committed: () => {
@@ -164,15 +174,14 @@ export class StreamEngine {
   }
 
   /** Takes the streams over under new epochs. */
-  async open(streamIds: readonly number[], ownerOf: (streamId: number) => StreamOwner): Promise<OpenedStream[]> {
+  async open(streamIds: readonly number[]): Promise<OpenedStream[]> {
     const { metadata, nodeId, nodeEpoch } = this.#parts
     const snapshots = await metadata.openStreams(nodeId, streamIds, nodeEpoch)
-    const opened = streamIds.map((id) => {
+    return streamIds.map((id) => {
       const row = this.#parts.metadata.image.stream(id)
       if (row === undefined) throw new Fault('missing', `stream ${id} was deleted while it was opened`)
       assert(!this.#open.has(id), `stream ${id} is open already`)
       const log = this.#cache.get(id) ?? this.#cache.add(id, row.endOffset)
-      this.#cache.open(log)
       const stream = new Stream({
         id,
         epoch: row.epoch,
@@ -183,11 +192,18 @@ export class StreamEngine {
         reader: this.#reader,
         saveTrim: (trimmed, offset) => this.#saveTrim(trimmed, offset)
       })
-      this.#open.set(id, { stream, owner: ownerOf(id) })
-      return { stream, snapshot: snapshots.get(id) }
+      const entry: OpenEntry = { stream, owner: undefined }
+      this.#open.set(id, entry)
+      return { stream, snapshot: snapshots.get(id), own: (owner) => this.#own(entry, log, owner) }
     })
+  }
+
+  #own(entry: OpenEntry, log: StreamLog, owner: StreamOwner): void {
+    // Deleted while its owner got ready.
+    if (this.#open.get(entry.stream.id) !== entry) return
+    entry.owner = owner
+    this.#cache.open(log)
     if (this.#parts.wal.bytes > 0) this.#uploader.noticed()
-    return opened
   }
 
   /** Forgets a stream whose metadata is gone; whoever waits for it is told. */

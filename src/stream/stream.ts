@@ -8,7 +8,7 @@
 import { assert, Fault } from '../runtime/fault.ts'
 import type { Entry } from './entry.ts'
 import type { LogCache } from './log-cache.ts'
-import type { ColdReader } from './read/cold-reader.ts'
+import type { ColdReader, RangeNotes } from './read/cold-reader.ts'
 import type { StreamLog } from './stream-log.ts'
 import type { Wal } from './wal/wal.ts'
 
@@ -132,6 +132,16 @@ export class Stream {
       // What memory gave up meanwhile may have been in neither of the two places.
       if (this.#log.startOffset === inMemoryFrom) return this.#log.findTimestamp(timestamp, offset)
     }
+  }
+
+  /** Offset up to which objects hold the stream. */
+  get committedOffset(): number {
+    return this.#log.committedOffset
+  }
+
+  /** What the owner's notes say beside the stored ranges from the one that holds `fromOffset` on, up to `committedOffset`. */
+  notes(fromOffset: number): AsyncGenerator<RangeNotes> {
+    return this.#parts.reader.notes(this.id, fromOffset)
   }
 
   /** Largest timestamp of the stream, -1 when it has none. */

@@ -11,7 +11,7 @@ import type { ObjectStores } from '../object-store/object-stores.ts'
 import { type Clock, sleep } from '../runtime/clock.ts'
 import { type Fault, isFault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
-import type { FrozenStream, FrozenTail, LogCache } from './log-cache.ts'
+import type { FrozenStream, LogCache } from './log-cache.ts'
 import { type BuiltObject, buildObject } from './objects/object-writer.ts'
 import type { Wal, WalPosition } from './wal/wal.ts'
 
@@ -23,6 +23,19 @@ const UPLOADS_MAX = 3
 const OBJECTS_AT_ONCE = 4
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 5_000
+
+/** What goes with an upload of [startOffset, endOffset) of a stream. */
+export interface Captured {
+  /** The owner's state, true as of `endOffset`; undefined when there is nothing to save. */
+  readonly snapshot: Buffer | undefined
+  /** What is to be kept beside these entries, for as long as they are; see `Note`. */
+  readonly note: Buffer | undefined
+}
+
+/** A stream as an upload takes it along. */
+interface TakenStream extends FrozenStream {
+  readonly captured: Captured
+}
 
 export interface UploaderParts {
   readonly nodeId: number
@@ -38,7 +51,8 @@ export interface UploaderParts {
   /** Name of the object-store profile that a stream's objects go to. */
   readonly profileOf: (streamId: number) => string
   readonly epochOf: (streamId: number) => number | undefined
-  readonly capture: (streamId: number, offset: number) => Buffer | undefined
+  /** What the stream's owner has to say of [startOffset, endOffset), asked at the moment at which an upload takes it along. */
+  readonly capture: (streamId: number, startOffset: number, endOffset: number) => Captured
   readonly durablePosition: () => WalPosition
   readonly committed: () => void
   /** An upload can never be committed: streams or log belong to somebody else by now. Uploading has stopped. */
@@ -131,8 +145,9 @@ export class Uploader {
     const tail = cache.freeze()
     if (!tail.whole) this.#warnOfOrphans()
     // Taken at the same moment as the tail: the state must say what the objects hold, no more.
-    const streams = tail.streams.map((stream) => this.#describe(stream))
-    const planned = this.#plan(tail)
+    const taken = tail.streams.map((stream) => this.#capture(stream))
+    const streams = taken.map((stream) => this.#describe(stream))
+    const planned = this.#plan(taken)
     let stored = this.#store(planned)
     await previous
     const trims = tail.whole && position > this.#trimmedTo
@@ -229,17 +244,22 @@ export class Uploader {
     this.#uploadedBytes.set(profile, bytes)
   }
 
-  #describe({ log, startOffset, endOffset }: FrozenStream): UploadedStream {
+  #capture(frozen: FrozenStream): TakenStream {
+    const { log, startOffset, endOffset } = frozen
+    return { ...frozen, captured: this.#parts.capture(log.streamId, startOffset, endOffset) }
+  }
+
+  #describe({ log, startOffset, endOffset, captured }: TakenStream): UploadedStream {
     const { streamId } = log
     const epoch = this.#parts.epochOf(streamId) ?? 0
-    return { streamId, epoch, startOffset, endOffset, snapshot: this.#parts.capture(streamId, endOffset) }
+    return { streamId, epoch, startOffset, endOffset, snapshot: captured.snapshot }
   }
 
   /** Streams with much data get objects of their own, the rest of each profile share one, sorted by stream. */
-  #plan(tail: FrozenTail): PlannedObject[] {
-    const groups: { readonly profile: string; readonly streams: FrozenStream[] }[] = []
-    const shared = new Map<string, FrozenStream[]>()
-    for (const stream of tail.streams) {
+  #plan(taken: readonly TakenStream[]): PlannedObject[] {
+    const groups: { readonly profile: string; readonly streams: TakenStream[] }[] = []
+    const shared = new Map<string, TakenStream[]>()
+    for (const stream of taken) {
       const profile = this.#parts.profileOf(stream.log.streamId)
       let bytes = 0
       for (const entry of stream.entries) bytes += entry.payload.length
@@ -254,7 +274,9 @@ export class Uploader {
     for (const [profile, streams] of shared) groups.push({ profile, streams })
     return groups.map(({ profile, streams }) => ({
       profile,
-      built: buildObject(streams.map(({ log, entries }) => ({ streamId: log.streamId, entries })))
+      built: buildObject(
+        streams.map(({ log, entries, captured }) => ({ streamId: log.streamId, entries, note: captured.note }))
+      )
     }))
   }
 

@@ -55,6 +55,9 @@ export async function storeMerged(
   const selections: Selection[] = []
   for (const range of ranges) selections.push(await select(parts.sources, range))
   const layout = new ObjectLayout()
+  for (const { range, source } of selections) {
+    for (const note of source.index.notes(range.streamId, range.startOffset, range.endOffset)) layout.note(note)
+  }
   const object = await storeObject(parts, profile, layout, pieces(parts, layout, selections))
   return { objectId: object.id, bytes: layout.bytes, ranges: joined(ranges, layout) }
 }

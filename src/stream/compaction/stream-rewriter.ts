@@ -172,12 +172,27 @@ export class StreamRewriter implements StreamRewriting {
       }
     }
     yield { parts: gatherer.flush() }
+    for (const range of removed) await takeNotes(rewrite, range, sources, layout)
   }
 
   /** Committed ranges of the stream that end after `offset`. */
   #rangesFrom(streamId: number, offset: number): readonly ObjectRange[] {
     const ranges = this.#parts.metadata.image.ranges(streamId)
     return ranges.slice(firstIndexWhere(ranges.length, (at) => (ranges[at]?.endOffset ?? 0) > offset))
+  }
+}
+
+/** The notes of a range whose entries have all been offered. */
+async function takeNotes(
+  { keepNote }: Rewrite,
+  { objectId, streamId, startOffset, endOffset }: ObjectRange,
+  sources: SourceObjects,
+  layout: ObjectLayout
+): Promise<void> {
+  const { index } = await sources.open(objectId)
+  for (const note of index.notes(streamId, startOffset, endOffset)) {
+    const bytes = keepNote === undefined ? note.bytes : keepNote(note)
+    if (bytes !== undefined) layout.note({ ...note, bytes })
   }
 }
 

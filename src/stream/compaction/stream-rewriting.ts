@@ -3,6 +3,7 @@
  * in its place. The engine knows offsets and opaque entries; what a key is, is the caller's business.
  */
 import type { Entry } from '../entry.ts'
+import type { Note } from '../objects/object-index.ts'
 
 export interface Rewrite {
   readonly streamId: number
@@ -14,6 +15,8 @@ export interface Rewrite {
    * Called in offset order, one at a time.
    */
   readonly keep: (entry: Entry) => Promise<Entry | undefined>
+  /** What becomes of a note; called once every entry beside it was offered. Left out, all notes stay. */
+  readonly keepNote?: (note: Note) => Buffer | undefined
   /** Becomes the stream's `cleanedOffset` with the last commit. */
   readonly cleanedTo: number
   /** Ends it with Fault `closed`, at the latest after the request that is under way. */

@@ -8,7 +8,7 @@ import { assert } from '../../runtime/fault.ts'
 import type { Entry } from '../entry.ts'
 import { dataBlockBytes, encodeDataBlock, payloadBytesOf, storedBytes } from './data-block.ts'
 import { encodeObjectFooter } from './object-footer.ts'
-import { type BlockRef, encodeObjectIndex } from './object-index.ts'
+import { type BlockRef, encodeObjectIndex, type Note } from './object-index.ts'
 
 /** A block is closed before it would pass this. An entry that is larger gets a block of its own. */
 export const BLOCK_BYTES_TARGET = 512 * 1024
@@ -17,6 +17,8 @@ export interface StreamEntries {
   readonly streamId: number
   /** In offset order, not overlapping. */
   readonly entries: readonly Entry[]
+  /** What the stream's owner wants kept beside them. */
+  readonly note?: Buffer | undefined
 }
 
 /** What an object holds of one stream: offsets [startOffset, endOffset). */
@@ -47,11 +49,13 @@ export function buildObject(
   const layout = new ObjectLayout()
   const parts: Buffer[] = []
   const ranges: BuiltRange[] = []
-  for (const { streamId, entries } of sorted(streams)) {
+  for (const { streamId, entries, note } of sorted(streams)) {
     for (const group of groupIntoBlocks(entries, blockBytesTarget)) {
       for (const part of layout.encode(streamId, group)) parts.push(part)
     }
-    ranges.push(describeRange(streamId, entries))
+    const range = describeRange(streamId, entries)
+    if (note !== undefined) layout.note({ streamId, offset: range.startOffset, bytes: note })
+    ranges.push(range)
   }
   parts.push(...layout.finish())
   return { parts, bytes: layout.bytes, ranges }
@@ -70,6 +74,7 @@ export interface StreamContent {
  */
 export class ObjectLayout {
   readonly #blocks: BlockRef[] = []
+  readonly #notes: Note[] = []
   readonly #contents = new Map<number, StreamContent>()
   #bytes = 0
 
@@ -94,9 +99,20 @@ export class ObjectLayout {
     this.#append({ ...block, position: this.#bytes })
   }
 
+  /** Keeps a note beside the blocks; like them, by stream, then offset. */
+  note(note: Note): void {
+    const last = this.#notes.at(-1)
+    const rises =
+      last === undefined ||
+      note.streamId > last.streamId ||
+      (note.streamId === last.streamId && note.offset > last.offset)
+    assert(rises, `note at offset ${note.offset} of stream ${note.streamId} comes too late`)
+    this.#notes.push(note)
+  }
+
   /** Index and footer: the object's last bytes. */
   finish(): [index: Buffer, footer: Buffer] {
-    const index = encodeObjectIndex(this.#blocks)
+    const index = encodeObjectIndex(this.#blocks, this.#notes)
     const footer = encodeObjectFooter({ indexPosition: this.#bytes, indexBytes: index.length })
     this.#bytes += index.length + footer.length
     return [index, footer]

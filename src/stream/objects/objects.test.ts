@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { crc32c } from '@node-rs/crc32'
 import fc from 'fast-check'
 import { MemoryObjectStore } from '../../object-store/memory-object-store.ts'
 import type { ByteRange } from '../../object-store/object-store.ts'
@@ -295,4 +296,41 @@ it('the layout of the smallest object is the one that is documented', () => {
   assert.equal(hex(index, 28), `0000000000000002${'0000000000000000'}${'00000036'}${'00000001'}${'ffffffffffffffff'}`)
   assert.equal(hex(footer, 0, 12), `0000000000000036${'0000003c'}`)
   assert.equal(hex(footer, 16), '4c484f01')
+})
+
+it('notes are found by stream and offset, and an index without any is written as it always was', () => {
+  const note = (streamId: number, offset: number, text: string) => ({ streamId, offset, bytes: Buffer.from(text) })
+  const notes = [note(1, 0, 'a'), note(1, 40, ''), note(7, 5, 'b'), note(7, 9, 'c'), note(7, 30, 'd')]
+  const index = decodeObjectIndex(encodeObjectIndex([], notes), 'o')
+  const found = (streamId: number, from: number, to: number) =>
+    index.notes(streamId, from, to).map(({ bytes }) => bytes.toString())
+  assert.deepEqual(found(1, 0, 100), ['a', ''])
+  assert.deepEqual(found(7, 9, 30), ['c'])
+  assert.deepEqual(found(2, 0, 100), [])
+  assert.equal(encodeObjectIndex([], notes).readUInt8(3), 2)
+  assert.equal(encodeObjectIndex([]).readUInt8(3), 1)
+})
+
+it('notes that are out of order, cut off or followed by something are refused', () => {
+  const index = encodeObjectIndex(
+    [],
+    [
+      { streamId: 1, offset: 5, bytes: Buffer.from('x') },
+      { streamId: 1, offset: 6, bytes: Buffer.from('y') }
+    ]
+  )
+  const refused = (changed: Buffer, message: RegExp) => {
+    changed.writeUInt32BE(crc32c(changed.subarray(8)), 4)
+    assert.throws(
+      () => decodeObjectIndex(changed, 'o'),
+      (error) => isFault(error, 'corrupt') && message.test(error.message)
+    )
+  }
+  // The offset of the second note; the first begins behind header and count.
+  const disordered = Buffer.from(index)
+  disordered.writeUInt8(5, 12 + 4 + 21 + 15)
+  refused(disordered, /not in order/)
+  refused(Buffer.from(index.subarray(0, -1)), /does not have its 2 notes/)
+  refused(Buffer.concat([index, Buffer.alloc(1)]), /does not have its 2 notes/)
+  refused(Buffer.from(index.subarray(0, 12)), /does not have its 0 rows/)
 })

@@ -13,7 +13,7 @@ import type { ObjectStores } from '../../object-store/object-stores.ts'
 import { assert, Fault, isFault } from '../../runtime/fault.ts'
 import type { Entry } from '../entry.ts'
 import { firstIndexWhere } from '../objects/binary-search.ts'
-import type { BlockRef } from '../objects/object-index.ts'
+import type { BlockRef, Note } from '../objects/object-index.ts'
 import { BlockCache, type CachedBlock, GET_BYTES_MAX } from './block-cache.ts'
 import { IndexCache, type OpenObject } from './index-cache.ts'
 import { ReadCounters } from './read-counters.ts'
@@ -70,6 +70,13 @@ export interface ColdReaderStats {
   readonly indexCacheBytes: number
   /** Read ahead and not read yet, bytes. */
   readonly unreadBytes: number
+}
+
+/** The notes that lie beside a range of a stream. */
+export interface RangeNotes {
+  readonly startOffset: number
+  readonly endOffset: number
+  readonly notes: readonly Note[]
 }
 
 /** The range that holds an offset, and its object. */
@@ -175,6 +182,25 @@ export class ColdReader {
       const later = this.#image.maxTimestamp(streamId, place.range.endOffset)
       return later >= place.range.maxTimestamp ? later : Math.max(later, await this.#maxIn(place, fromOffset))
     })
+  }
+
+  /**
+   * The notes beside what objects hold from `fromOffset` on, range by range, from the one that holds it. Whoever has seen
+   * enough stops. Faults as `read`.
+   */
+  async *notes(streamId: number, fromOffset: number): AsyncGenerator<RangeNotes> {
+    for (let offset = fromOffset; ; ) {
+      const found = await this.#overcoming(async () => {
+        const place = this.#find(streamId, offset)
+        if (place === undefined) return undefined
+        const { startOffset, endOffset } = place.range
+        const { index } = await this.#open(place.object, 'demand')
+        return { startOffset, endOffset, notes: index.notes(streamId, startOffset, endOffset) }
+      })
+      if (found === undefined) return
+      yield found
+      offset = found.endOffset
+    }
   }
 
   stats(): ColdReaderStats {

@@ -7,6 +7,7 @@ import type { Entry } from '../../../src/stream/entry.ts'
 import type { Stream } from '../../../src/stream/stream.ts'
 import type { Machine } from './machine.ts'
 import type { NodeProcess } from './node-process.ts'
+import { decodeNote } from './noted-offsets.ts'
 import type { Shape } from './shape.ts'
 import type { StreamTruth } from './stream-truth.ts'
 import type { Truth } from './truth.ts'
@@ -37,7 +38,8 @@ export async function judgeContents(node: NodeProcess, truth: Truth): Promise<st
   const complaints: string[] = []
   for (const stream of node.streams.values()) {
     const ofStream = truth.streams.get(stream.id)
-    if (ofStream !== undefined) complaints.push(...(await judgeStream(stream, ofStream)))
+    if (ofStream === undefined) continue
+    complaints.push(...(await judgeStream(stream, ofStream)), ...(await judgeNotes(stream)))
   }
   return complaints
 }
@@ -59,6 +61,26 @@ async function judgeStream(stream: Stream, truth: StreamTruth): Promise<string[]
   const zombie = found.find(({ baseOffset }) => truth.at(baseOffset)?.removal === 'done')
   if (zombie !== undefined) return [`${name} shows ${zombie.baseOffset}, which compaction has left out`]
   return judgeTimestamps(stream, truth, found)
+}
+
+/** Each upload left a note beside what it stored, and every one is still there, in order, without gap. */
+async function judgeNotes(stream: Stream): Promise<string[]> {
+  let covered: number | undefined
+  for await (const range of stream.notes(stream.startOffset)) {
+    // A trim may have cut the first one off.
+    covered ??= range.startOffset
+    for (const note of range.notes) {
+      const [startOffset, endOffset] = decodeNote(note.bytes)
+      if (startOffset !== note.offset || startOffset !== covered || endOffset > range.endOffset) {
+        return [`stream ${stream.id} has a note at ${note.offset} of ${startOffset} to ${endOffset} behind ${covered}`]
+      }
+      covered = endOffset
+    }
+    if (covered !== range.endOffset) return [`notes of stream ${stream.id} end at ${covered}, not ${range.endOffset}`]
+  }
+  const { committedOffset } = stream
+  if ((covered ?? committedOffset) === committedOffset) return []
+  return [`notes of stream ${stream.id} end at ${covered}, objects at ${committedOffset}`]
 }
 
 /** Look-ups are exact: they find the first of the entries that are there. */

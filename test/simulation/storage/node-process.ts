@@ -15,12 +15,14 @@ import type { Rewrite } from '../../../src/stream/compaction/stream-rewriting.ts
 import type { Entry } from '../../../src/stream/entry.ts'
 import type { Stream } from '../../../src/stream/stream.ts'
 import { type OpenedStream, StreamEngine } from '../../../src/stream/stream-engine.ts'
+import type { Captured } from '../../../src/stream/uploader.ts'
 import { FileWal } from '../../../src/stream/wal/file-wal.ts'
 import { ObjectWal } from '../../../src/stream/wal/object-wal.ts'
 import type { Wal } from '../../../src/stream/wal/wal.ts'
 import type { History } from './history.ts'
 import { deviceOf, effectsOf, Life } from './life.ts'
 import type { Machine } from './machine.ts'
+import { encodeNote } from './noted-offsets.ts'
 import type { PlantedBug, StreamView } from './planted-bug.ts'
 import type { Shape } from './shape.ts'
 import { type Appended, type StreamTruth, written } from './stream-truth.ts'
@@ -119,15 +121,18 @@ export class NodeProcess {
   async open(topics: readonly Topic[], predecessor?: NodeProcess): Promise<void> {
     const ids = topics.flatMap(({ partitions }) => partitions.map(({ streamId }) => streamId))
     const profiles = new Map(topics.flatMap((topic) => topic.partitions.map((p) => [p.streamId, profileOf(topic)])))
-    const ownerOf = (id: number) => ({
-      capture: (offset: number) => this.#capture(id, offset),
-      profile: () => profiles.get(id) ?? DEFAULT_PROFILE
-    })
-    const opened = await this.persist(() => this.engine.open(ids, ownerOf))
+    const opened = await this.persist(() => this.engine.open(ids))
     // Asked before another took over and done after: what this process believes to hold is no truth any more.
     if (this.#superseded) return
     if (predecessor !== undefined) predecessor.#supersede()
-    for (const one of opened) this.#adopt(one)
+    for (const one of opened) {
+      this.#adopt(one)
+      const { id } = one.stream
+      one.own({
+        capture: (startOffset, endOffset) => this.#capture(id, startOffset, endOffset),
+        profile: () => profiles.get(id) ?? DEFAULT_PROFILE
+      })
+    }
   }
 
   /** Appends at the end of the stream and notes what becomes of it. */
@@ -292,13 +297,14 @@ export class NodeProcess {
     if (snapshot !== undefined) truth.complain(judgeSnapshot(ofStream, stream, snapshot.offset, snapshot.bytes))
   }
 
-  #capture(streamId: number, offset: number): Buffer {
+  /** The state is the number of entries so far; the note says which offsets it lies beside. */
+  #capture(streamId: number, startOffset: number, endOffset: number): Captured {
     const truth = this.#parts.truth.streams.get(streamId)
-    const next = this.streams.get(streamId)?.nextOffset ?? offset
-    const at = this.#parts.bug.captureAt?.(offset, next) ?? offset
-    const state = Buffer.alloc(6)
-    state.writeUIntBE(truth?.countBefore(at) ?? 0, 0, 6)
-    return state
+    const next = this.streams.get(streamId)?.nextOffset ?? endOffset
+    const at = this.#parts.bug.captureAt?.(endOffset, next) ?? endOffset
+    const snapshot = Buffer.alloc(6)
+    snapshot.writeUIntBE(truth?.countBefore(at) ?? 0, 0, 6)
+    return { snapshot, note: encodeNote(startOffset, endOffset) }
   }
 }
 

@@ -158,6 +158,9 @@ const compactionLosesAnEntry: PlantedBug = {
   })
 }
 
+/** Keeps what lies beside the entries only where it wrote nothing again. */
+const compactionLosesNotes: PlantedBug = { rewrite: (rewrite) => ({ ...rewrite, keepNote: () => undefined }) }
+
 /** A store that ignores `If-None-Match: *`, or a log that forgets to ask for it: nothing fences the old owner. */
 const noFence: PlantedBug = {
   walKind: 'object',
@@ -173,5 +176,6 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
   'snapshot-of-the-future': snapshotOfTheFuture,
   'compaction-deletes-too-early': compactionDeletesTooEarly,
   'compaction-loses-an-entry': compactionLosesAnEntry,
+  'compaction-loses-notes': compactionLosesNotes,
   'no-fence': noFence
 }

@@ -1,4 +1,6 @@
 /** The messages of each API, in pairs, for tests that speak the protocol themselves. */
+import { AddOffsetsToTxnRequest, AddOffsetsToTxnResponse } from '../../src/wire/messages/add-offsets-to-txn.ts'
+import { AddPartitionsToTxnRequest, AddPartitionsToTxnResponse } from '../../src/wire/messages/add-partitions-to-txn.ts'
 import { ApiVersionsRequest, ApiVersionsResponse } from '../../src/wire/messages/api-versions.ts'
 import { CreatePartitionsRequest, CreatePartitionsResponse } from '../../src/wire/messages/create-partitions.ts'
 import { CreateTopicsRequest, CreateTopicsResponse } from '../../src/wire/messages/create-topics.ts'
@@ -13,6 +15,7 @@ import {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse
 } from '../../src/wire/messages/describe-topic-partitions.ts'
+import { EndTxnRequest, EndTxnResponse } from '../../src/wire/messages/end-txn.ts'
 import { FetchRequest, FetchResponse } from '../../src/wire/messages/fetch.ts'
 import { FindCoordinatorRequest, FindCoordinatorResponse } from '../../src/wire/messages/find-coordinator.ts'
 import { HeartbeatRequest, HeartbeatResponse } from '../../src/wire/messages/heartbeat.ts'
@@ -35,8 +38,11 @@ import {
 } from '../../src/wire/messages/offset-for-leader-epoch.ts'
 import { ProduceRequest, ProduceResponse } from '../../src/wire/messages/produce.ts'
 import { SyncGroupRequest, SyncGroupResponse } from '../../src/wire/messages/sync-group.ts'
+import { TxnOffsetCommitRequest, TxnOffsetCommitResponse } from '../../src/wire/messages/txn-offset-commit.ts'
 
 export const apis = {
+  addOffsetsToTxn: { request: AddOffsetsToTxnRequest, response: AddOffsetsToTxnResponse },
+  addPartitionsToTxn: { request: AddPartitionsToTxnRequest, response: AddPartitionsToTxnResponse },
   apiVersions: { request: ApiVersionsRequest, response: ApiVersionsResponse },
   createPartitions: { request: CreatePartitionsRequest, response: CreatePartitionsResponse },
   createTopics: { request: CreateTopicsRequest, response: CreateTopicsResponse },
@@ -48,6 +54,7 @@ export const apis = {
   describeGroups: { request: DescribeGroupsRequest, response: DescribeGroupsResponse },
   describeLogDirs: { request: DescribeLogDirsRequest, response: DescribeLogDirsResponse },
   describeTopicPartitions: { request: DescribeTopicPartitionsRequest, response: DescribeTopicPartitionsResponse },
+  endTxn: { request: EndTxnRequest, response: EndTxnResponse },
   fetch: { request: FetchRequest, response: FetchResponse },
   findCoordinator: { request: FindCoordinatorRequest, response: FindCoordinatorResponse },
   heartbeat: { request: HeartbeatRequest, response: HeartbeatResponse },
@@ -63,5 +70,6 @@ export const apis = {
   offsetFetch: { request: OffsetFetchRequest, response: OffsetFetchResponse },
   offsetForLeaderEpoch: { request: OffsetForLeaderEpochRequest, response: OffsetForLeaderEpochResponse },
   produce: { request: ProduceRequest, response: ProduceResponse },
-  syncGroup: { request: SyncGroupRequest, response: SyncGroupResponse }
+  syncGroup: { request: SyncGroupRequest, response: SyncGroupResponse },
+  txnOffsetCommit: { request: TxnOffsetCommitRequest, response: TxnOffsetCommitResponse }
 } as const

@@ -8,6 +8,8 @@ import { clusterApis } from './apis/cluster-apis.ts'
 import { configApis } from './apis/config-apis.ts'
 import { groupApis } from './apis/group-apis.ts'
 import { logApis } from './apis/log-apis.ts'
+import { shareApis } from './apis/share-apis.ts'
+import { streamsGroupApis } from './apis/streams-group-apis.ts'
 import { topicApis } from './apis/topic-apis.ts'
 import { transactionApis } from './apis/transaction-apis.ts'
 import type { BrokerParts } from './broker-parts.ts'
@@ -20,13 +22,15 @@ export type ApiTable = ReadonlyMap<number, Api>
 export function apiTable(parts: BrokerParts, coordinators: Coordinators): ApiTable {
   const ranges: ApiRange[] = []
   const apis = [
-    ...logApis(parts),
+    ...logApis(parts, coordinators),
     ...topicApis(parts, coordinators),
-    ...groupApis(coordinators.groups),
-    ...transactionApis(parts),
+    ...groupApis(coordinators),
+    ...streamsGroupApis(parts, coordinators.streamsGroups),
+    ...shareApis(parts, coordinators.shares),
+    ...transactionApis(parts, coordinators),
     ...configApis(parts),
     ...clusterApis(parts),
-    api(ApiVersionsRequest, ApiVersionsResponse, apiVersionsHandler(ranges), { refuse: refuseApiVersions(ranges) })
+    api(ApiVersionsRequest, ApiVersionsResponse, apiVersionsHandler(ranges, parts.features), { refuse: refuseApiVersions(ranges) })
   ]
   for (const { request, advertisedFrom } of apis) {
     ranges.push({ apiKey: request.apiKey, minVersion: advertisedFrom, maxVersion: request.maxVersion })

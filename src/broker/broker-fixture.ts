@@ -24,16 +24,21 @@ import { ProduceRequest, ProduceResponse } from '../wire/messages/produce.ts'
 import { type BatchOptions, buildBatch } from '../wire/records/batch-builder.ts'
 import { readBatches } from '../wire/records/records.ts'
 import type { InferInput } from '../wire/schema.ts'
+import { createAdministration } from './administration.ts'
 import { type ApiTable, apiTable } from './apis.ts'
 import type { BrokerParts, BrokerSettings } from './broker-parts.ts'
-import { type Coordinators, closeCoordinators, createCoordinators } from './coordinators.ts'
+import { type Coordinators, closeCoordinators, createCoordinators, resumeTransactions } from './coordinators.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { GroupCoordinator } from './groups/group-coordinator.ts'
+import { anonymousPeer } from './handler.ts'
 import type { Partition } from './partition/partition.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { Throttling } from './quotas/throttling.ts'
+import { LiveSettings } from './settings/live-settings.ts'
 import { Topics } from './topics.ts'
+import type { TransactionVerification } from './transactions/transaction-partitions.ts'
 import { UnsentBytes } from './unsent-bytes.ts'
 
 const NODE_ID = 1
@@ -66,10 +71,11 @@ export function encodeRequest<Req>(
   message: ApiMessage<unknown, Req>,
   version: number,
   request: Req,
-  correlationId = 1
+  correlationId = 1,
+  clientId = 'test'
 ): Buffer {
   const writer = new Writer()
-  const header = { apiKey: message.apiKey, apiVersion: version, correlationId, clientId: 'test' }
+  const header = { apiKey: message.apiKey, apiVersion: version, correlationId, clientId }
   encodeRequestHeader(writer, header, message.isFlexible(version))
   message.encode(writer, version, request)
   return Buffer.concat(writer.finish())
@@ -100,6 +106,8 @@ export interface FixtureOptions {
   readonly sessionsMax?: number
   readonly producerExpirationMs?: number
   readonly logCacheBytes?: number
+  /** In place of the transaction coordinator. */
+  readonly transactionVerification?: TransactionVerification
 }
 
 export class BrokerFixture {
@@ -115,6 +123,10 @@ export class BrokerFixture {
   parts!: BrokerParts
   apis!: ApiTable
   dispatcher!: Dispatcher
+  /** Of the one client there is. */
+  peer = anonymousPeer(50_000)
+  /** How long its connection was not to be read, for each answer that said so. */
+  readonly muted: number[] = []
   readonly #random = seededRandom(7)
   #closed = new AbortController()
 
@@ -167,8 +179,10 @@ export class BrokerFixture {
     const call = this.dispatcher.prepare(frame, {
       clientHost: '/127.0.0.1',
       connectionId: 1,
+      peer: this.peer,
       localAddress: '127.0.0.1',
-      closed: this.#closed.signal
+      closed: this.#closed.signal,
+      mute: (delayMs) => this.muted.push(delayMs)
     })
     return call.start().then((chunks) => {
       assert.ok(chunks !== undefined, 'the request gets an answer')
@@ -222,13 +236,13 @@ export class BrokerFixture {
     return this.run(this.engine.flush())
   }
 
-  async #open(): Promise<void> {
-    const { clock, metadata, options } = this
+  async #openEngine(): Promise<void> {
+    const { clock, metadata } = this
     const random = this.#random
     const log = silentLog
     const nodeEpoch = await metadata.registerNode(NODE_ID)
     const wal = new FileWal({ device: this.device, clock, random, log, segmentBytes: 1 << 20, bytesMax: 1 << 24 })
-    const { logCacheBytes = 1 << 24 } = options
+    const { logCacheBytes = 1 << 24 } = this.options
     const settings = {
       logCacheBytes,
       blockCacheBytes: 1 << 16,
@@ -254,32 +268,57 @@ export class BrokerFixture {
       settings
     })
     await this.engine.recover()
+  }
+
+  async #open(): Promise<void> {
+    await this.#openEngine()
+    const { clock, metadata, options } = this
+    const random = this.#random
+    const log = silentLog
+    const brokerSettings = { ...SETTINGS, ...options.settings }
+    const live = new LiveSettings(metadata.image, brokerSettings)
     const { producerExpirationMs = 86_400_000 } = options
     this.topics = new Topics({
       nodeId: NODE_ID,
       clock,
       metadata,
       engine: this.engine,
-      defaults: {},
+      defaults: () => live.topicDefaults(),
       producerExpirationMs
     })
     this.sessions = new FetchSessions(random, options.sessionsMax ?? 1000)
-    this.coordinators = createCoordinators({ clock, random, log, topics: this.topics, offsetsPartitions: 2 })
+    const producerIds = new ProducerIds(metadata)
+    this.coordinators = createCoordinators({
+      clock,
+      random,
+      log,
+      topics: this.topics,
+      offsetsPartitions: 2,
+      shareStatePartitions: 2,
+      transactionPartitions: 2,
+      producerIds,
+      transactionVersion: () => (this.parts.features.level('transaction.version') >= 2 ? 2 : 0),
+      groupSettingsOf: live.groupSettings,
+      ...(options.transactionVerification && { transactionVerification: options.transactionVerification })
+    })
     this.parts = {
+      ...createAdministration({ clock, random, log, metadata, nodeId: NODE_ID, clientMetrics: live.clientMetrics }),
       clock,
       log,
       metadata,
-      settings: { ...SETTINGS, ...options.settings },
+      settings: brokerSettings,
+      live,
       topics: this.topics,
       sessions: this.sessions,
       unsent: new UnsentBytes(64 * 1024 * 1024),
-      producerIds: new ProducerIds(metadata),
+      producerIds,
       advertisedPort: () => 9092,
       storedBytes: (streamId) => this.engine.storedBytes(streamId)
     }
     this.apis = apiTable(this.parts, this.coordinators)
-    this.dispatcher = new Dispatcher(this.apis)
+    this.dispatcher = new Dispatcher(this.apis, new Throttling(this.parts))
     await this.topics.open()
+    await resumeTransactions(this.coordinators, this.topics)
   }
 }
 

@@ -2,9 +2,15 @@
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
+import type { Features } from './features.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
+import type { PartitionMoves } from './partition-moves.ts'
 import type { ProducerIds } from './producer-ids.ts'
-import type { SettingName } from './topic-settings.ts'
+import type { ClientQuotas } from './quotas/client-quotas.ts'
+import type { ClientTelemetry } from './telemetry/client-telemetry.ts'
+import type { LogLevel } from './settings/logger-levels.ts'
+import type { LiveSettings } from './settings/live-settings.ts'
+import type { TopicDefaults } from './topic-settings.ts'
 import type { Topics } from './topics.ts'
 import type { UnsentBytes } from './unsent-bytes.ts'
 
@@ -20,7 +26,9 @@ export interface BrokerSettings {
   readonly autoCreateTopics: boolean
   /** Partitions of a topic whose creator does not say (Kafka's `num.partitions`). */
   readonly defaultPartitions: number
-  readonly topicDefaults: Readonly<Partial<Record<SettingName, string>>>
+  readonly topicDefaults: TopicDefaults
+  /** What else the node was started with, by Kafka's names, for those who ask. */
+  readonly startedWith?: Readonly<Record<string, string>>
 }
 
 export interface BrokerParts {
@@ -28,10 +36,18 @@ export interface BrokerParts {
   readonly log: Log
   readonly metadata: Metadata
   readonly settings: BrokerSettings
+  /** Settings that may change at any time. */
+  readonly live: LiveSettings
+  /** Of the node's log; undefined where it cannot be changed. */
+  readonly logLevel?: LogLevel
   readonly topics: Topics
   readonly sessions: FetchSessions
   readonly unsent: UnsentBytes
   readonly producerIds: ProducerIds
+  readonly features: Features
+  readonly quotas: ClientQuotas
+  readonly telemetry: ClientTelemetry
+  readonly moves: PartitionMoves
   /** The port that clients are told to connect to; known once the broker listens. */
   readonly advertisedPort: () => number
   /** Bytes that the storage engine holds, for DescribeLogDirs. */

@@ -4,17 +4,21 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
 import type { StreamEngine } from '../stream/stream-engine.ts'
+import { type Administration, createAdministration } from './administration.ts'
 import { apiTable } from './apis.ts'
 import type { BrokerSettings } from './broker-parts.ts'
 import { compactedLogs } from './compaction/compacted-log.ts'
 import { LogCleaner } from './compaction/log-cleaner.ts'
-import { type Coordinators, closeCoordinators, createCoordinators } from './coordinators.ts'
+import { type Coordinators, closeCoordinators, createCoordinators, resumeTransactions } from './coordinators.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { KafkaServer } from './kafka-server.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { Throttling } from './quotas/throttling.ts'
 import { RequestMemory } from './request-memory.ts'
 import { Retention } from './retention.ts'
+import { LiveSettings } from './settings/live-settings.ts'
+import type { LogLevel } from './settings/logger-levels.ts'
 import { Topics } from './topics.ts'
 import { UnfinishedFrames } from './unfinished-frames.ts'
 import { UnsentBytes } from './unsent-bytes.ts'
@@ -41,26 +45,34 @@ export interface BrokerOptions {
   readonly offsetMapBytes: number
   readonly groupInitialRebalanceDelayMs: number
   readonly groupMinSessionTimeoutMs: number
+  /** Of `log`, if it can be changed. */
+  readonly logLevel?: LogLevel
 }
 
 export class Broker {
   readonly topics: Topics
   readonly #options: BrokerOptions
   readonly #coordinators: Coordinators
+  readonly #administration: Administration
   readonly #retention: Retention
   readonly #cleaner: LogCleaner
   readonly #server: KafkaServer
 
   constructor(options: BrokerOptions) {
-    const { clock, random, log, metadata, engine, settings } = options
+    const { clock, random, log, metadata, engine } = options
+    const settings = { ...options.settings, startedWith: startedWith(options) }
+    const live = new LiveSettings(metadata.image, settings)
+    const producerIds = new ProducerIds(metadata)
     this.#options = options
     this.topics = new Topics({
       nodeId: settings.nodeId,
       clock,
       metadata,
       engine,
-      defaults: settings.topicDefaults,
-      producerExpirationMs: options.producerExpirationMs
+      defaults: () => live.topicDefaults(),
+      get producerExpirationMs() {
+        return Number(live.brokerValue('producer.id.expiration.ms'))
+      }
     })
     this.#coordinators = createCoordinators({
       clock,
@@ -71,50 +83,51 @@ export class Broker {
       groupSettings: {
         initialRebalanceDelayMs: options.groupInitialRebalanceDelayMs,
         minSessionTimeoutMs: options.groupMinSessionTimeoutMs
-      }
+      },
+      groupSettingsOf: live.groupSettings,
+      producerIds,
+      transactionVersion: () => (this.#administration.features.level('transaction.version') >= 2 ? 2 : 0)
     })
     this.#retention = new Retention({ clock, log, topics: this.topics, metadata })
-    this.#cleaner = new LogCleaner({
-      clock,
-      log,
-      image: metadata.image,
-      rewriting: engine.rewriting,
-      logs: () => compactedLogs(this.topics),
-      offsetMapBytes: options.offsetMapBytes
-    })
+    this.#cleaner = createCleaner(options, this.topics)
+    const { nodeId } = settings
+    const { clientMetrics } = live
+    this.#administration = createAdministration({ clock, random, log, metadata, nodeId, clientMetrics })
     const unsent = new UnsentBytes(options.requestMemoryBytes)
     const parts = {
+      ...this.#administration,
       unsent,
       clock,
       log,
       metadata,
       settings,
+      live,
+      ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
       topics: this.topics,
       sessions: new FetchSessions(random, FETCH_SESSIONS_MAX),
-      producerIds: new ProducerIds(metadata),
+      producerIds,
       advertisedPort: () => this.#server.port,
       storedBytes: (streamId: number) => engine.storedBytes(streamId)
     }
-    this.#server = new KafkaServer({
-      dispatcher: new Dispatcher(apiTable(parts, this.#coordinators)),
-      produceMemory: new RequestMemory(options.requestMemoryBytes / 2),
-      memory: new RequestMemory(options.requestMemoryBytes / 2),
-      // Room for the largest frame at least, or nobody could ever send one.
-      unsent,
-      unfinished: new UnfinishedFrames(Math.max(options.frameBytesMax, options.requestMemoryBytes / 2)),
-      frameBytesMax: options.frameBytesMax,
-      room: () => engine.room(),
-      log
-    })
+    const dispatcher = new Dispatcher(apiTable(parts, this.#coordinators), new Throttling(parts))
+    const { quotas } = this.#administration
+    const admit = (address: string) => quotas.connect(address)
+    this.#server = new KafkaServer({ ...serverLimits(options), dispatcher, unsent, admit, clock, log })
   }
 
   get port(): number {
     return this.#server.port
   }
 
+  /** What clients told of themselves, in Prometheus text. */
+  clientMetricsText(): string {
+    return this.#administration.telemetry.text()
+  }
+
   /** Opens all partitions, then the port: the first request finds everything. */
   async start(): Promise<void> {
     await this.topics.open()
+    await resumeTransactions(this.#coordinators, this.topics)
     this.#retention.start()
     this.#cleaner.start()
     await this.#server.listen(this.#options.host, this.#options.port)
@@ -126,4 +139,34 @@ export class Broker {
     closeCoordinators(this.#coordinators)
     await this.#server.close()
   }
+}
+
+function createCleaner({ clock, log, metadata, engine, offsetMapBytes }: BrokerOptions, topics: Topics): LogCleaner {
+  const logs = () => compactedLogs(topics)
+  return new LogCleaner({ clock, log, image: metadata.image, rewriting: engine.rewriting, logs, offsetMapBytes })
+}
+
+/** How much clients may send at once. */
+function serverLimits({ requestMemoryBytes, frameBytesMax, engine }: BrokerOptions) {
+  return {
+    produceMemory: new RequestMemory(requestMemoryBytes / 2),
+    memory: new RequestMemory(requestMemoryBytes / 2),
+    // Room for the largest frame at least, or nobody could ever send one.
+    unfinished: new UnfinishedFrames(Math.max(frameBytesMax, requestMemoryBytes / 2)),
+    frameBytesMax,
+    room: () => engine.room()
+  }
+}
+
+/** What DescribeConfigs shows of the node's configuration, by Kafka's names. */
+function startedWith(options: BrokerOptions): Readonly<Record<string, string>> {
+  const values = {
+    'group.initial.rebalance.delay.ms': options.groupInitialRebalanceDelayMs,
+    'group.min.session.timeout.ms': options.groupMinSessionTimeoutMs,
+    'log.cleaner.dedupe.buffer.size': options.offsetMapBytes,
+    'producer.id.expiration.ms': options.producerExpirationMs,
+    'queued.max.request.bytes': options.requestMemoryBytes,
+    'socket.request.max.bytes': options.frameBytesMax
+  }
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]))
 }

@@ -1,2 +1,2 @@
-/** `ConfigResource.Type` of Kafka's client, as far as it means something here. */
-export const RESOURCE = { topic: 2, broker: 4 } as const
+/** `ConfigResource.Type` of Kafka's client. */
+export const RESOURCE = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const

@@ -3,6 +3,7 @@ import { afterEach, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isFault } from '../runtime/fault.ts'
 import { silentLog } from '../runtime/log.ts'
+import { systemClock } from '../runtime/system-clock.ts'
 import type { Api } from './api.ts'
 import { batch, encodeRequest, FETCH, fetchRequest, PRODUCE, produceRequest, TestClient } from './broker-fixture.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -38,6 +39,8 @@ class Stage {
       [1, this.#api('fetch')]
     ])
     this.server = new KafkaServer({
+      clock: systemClock,
+      admit: () => 0,
       dispatcher: new Dispatcher(apis),
       produceMemory: this.memory,
       memory: this.memory,

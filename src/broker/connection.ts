@@ -4,12 +4,16 @@
  * Requests are taken up in the order in which they came and answered in that order. A produce request only has to be
  * appended before the next request is taken up, so that a pipelining producer fills one group commit; everything
  * else is answered first. Whatever is wrong with the bytes of a connection ends that connection and no other.
+ *
+ * A client above a quota is answered at once and read no further until its time is over (KIP-219).
  */
 import type { Socket } from 'node:net'
+import { type Clock, sleep } from '../runtime/clock.ts'
 import { isFault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Dispatcher, Origin, PreparedCall } from './dispatcher.ts'
 import { FrameReader } from './frame-reader.ts'
+import { anonymousPeer } from './handler.ts'
 import type { RequestMemory } from './request-memory.ts'
 import type { UnfinishedFrames } from './unfinished-frames.ts'
 import type { UnsentBytes } from './unsent-bytes.ts'
@@ -22,6 +26,7 @@ const QUEUED_BYTES_MAX = 1024 * 1024
 export interface ConnectionParts {
   readonly id: number
   readonly socket: Socket
+  readonly clock: Clock
   readonly dispatcher: Dispatcher
   /** For requests that add data; of its own, so that producers who have to wait hold up nobody else. */
   readonly produceMemory: RequestMemory
@@ -48,6 +53,8 @@ export class Connection {
   #inFlight = 0
   #queuedBytes = 0
   #pumping = false
+  /** On the clock that only moves forward; 0 when the client was never above a quota. */
+  #mutedUntil = 0
   #resume: (() => void) | undefined
 
   constructor(parts: ConnectionParts) {
@@ -58,8 +65,10 @@ export class Connection {
     this.#origin = {
       clientHost: this.#clientHost,
       connectionId: parts.id,
+      peer: anonymousPeer(parts.socket.remotePort ?? 0),
       localAddress: parts.socket.localAddress ?? '',
-      closed: this.#closed.signal
+      closed: this.#closed.signal,
+      mute: (delayMs) => this.#mute(delayMs)
     }
     this.#socket.setNoDelay(true)
     this.#socket.on('data', (chunk: Buffer) => this.#received(chunk))
@@ -93,9 +102,7 @@ export class Connection {
       return
     }
     if (this.#queue.length > IN_FLIGHT_MAX || this.#queuedBytes > QUEUED_BYTES_MAX) this.#socket.pause()
-    if (!this.#pumping && this.#queue.length > 0) {
-      this.#pump().catch((error: unknown) => this.refuse(error))
-    }
+    if (this.#queue.length > 0) this.#startPump()
   }
 
   /** Closes for a fault of the peer or of a dependency; a bug goes on to end the process. */
@@ -105,10 +112,35 @@ export class Connection {
     this.#parts.log.warn({ client: this.#clientHost, kind: error.kind, reason: error.message }, 'connection closed')
   }
 
+  #startPump(): void {
+    if (!this.#pumping) this.#pump().catch((error: unknown) => this.refuse(error))
+  }
+
+  #mute(delayMs: number): void {
+    this.#mutedUntil = Math.max(this.#mutedUntil, this.#parts.clock.monotonic() + delayMs)
+    this.#socket.pause()
+    // It also resumes the socket, so it has to run even when no frame waits.
+    this.#startPump()
+  }
+
+  /** Ends when the client may be read again. */
+  async #unmuted(): Promise<void> {
+    const { clock } = this.#parts
+    for (let left = this.#mutedUntil - clock.monotonic(); left > 0; left = this.#mutedUntil - clock.monotonic()) {
+      this.#socket.pause()
+      await sleep(clock, left, this.#closed.signal)
+      if (this.#closed.signal.aborted) break
+    }
+    this.#mutedUntil = 0
+  }
+
   async #pump(): Promise<void> {
     this.#pumping = true
     try {
-      for (let frame = this.#queue.shift(); frame !== undefined; frame = this.#queue.shift()) {
+      for (;;) {
+        if (this.#mutedUntil > 0) await this.#unmuted()
+        const frame = this.#queue.shift()
+        if (frame === undefined) return
         this.#queuedBytes -= frame.length
         const taken = this.#take(frame)
         if (taken !== undefined) await taken

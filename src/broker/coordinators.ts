@@ -2,14 +2,53 @@
 import type { Clock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
+import type { GroupSettingsOf } from './group-settings.ts'
+import { createConsumerGroups } from './groups/consumer/consumer-composition.ts'
+import type { ConsumerGroups } from './groups/consumer/consumer-groups.ts'
 import { type CoordinatorSettings, defaultCoordinatorSettings, GroupCoordinator } from './groups/group-coordinator.ts'
+import { GroupShards } from './groups/group-shards.ts'
+import {
+  closeShareCoordinators,
+  createShareCoordinators,
+  type ShareCoordinators
+} from './groups/share/share-composition.ts'
+import { streamsGroupRules } from './groups/streams/streams-group-rules.ts'
+import { StreamsGroups } from './groups/streams/streams-groups.ts'
+import type { TopicDirectory } from './groups/topic-directory.ts'
 import { InternalTopicLogs } from './internal-topic-logs.ts'
-import { OFFSETS_TOPIC } from './topic-names.ts'
+import type { ProducerIds } from './producer-ids.ts'
+import type { RecordLogs } from './record-log.ts'
+import { OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC } from './topic-names.ts'
 import type { Topics } from './topics.ts'
+import { LocalTransactionEnds } from './transactions/local-transaction-ends.ts'
+import type { TransactionVersion } from './transactions/transaction.ts'
+import { TransactionCoordinator } from './transactions/transaction-coordinator.ts'
+import type { TransactionEnds, TransactionVerification } from './transactions/transaction-partitions.ts'
+import { DEFAULT_TRANSACTION_SETTINGS, type TransactionSettings } from './transactions/transaction-shard.ts'
 
 export interface Coordinators {
+  /** Members of the classic protocol, and what is asked of groups of any type. */
   readonly groups: GroupCoordinator
+  /** The groups themselves, of any type. */
+  readonly groupShards: GroupShards
+  readonly consumerGroups: ConsumerGroups
+  readonly streamsGroups: StreamsGroups
+  /** `__consumer_offsets` */
+  readonly offsetsLogs: RecordLogs
+  readonly transactions: TransactionCoordinator
+  /** Ends transactions in the partitions led here. */
+  readonly transactionEnds: TransactionEnds
+  /** Confirms to the leader of a partition that it is part of a transaction. */
+  readonly transactionVerification: TransactionVerification
+  readonly shares: ShareCoordinators
 }
+
+/** Kafka's default of `share.coordinator.state.topic.num.partitions`. */
+const SHARE_STATE_PARTITIONS = 50
+/** Kafka's default of `transaction.state.log.num.partitions`. */
+const TRANSACTION_STATE_PARTITIONS = 50
+/** Kafka's default of `group.streams.max.size`. */
+const STREAMS_MEMBERS_MAX = 2 ** 31 - 1
 
 export interface CoordinatorsOptions {
   readonly clock: Clock
@@ -18,27 +57,105 @@ export interface CoordinatorsOptions {
   readonly topics: Topics
   /** Of `__consumer_offsets`, when the first group comes (Kafka's `offsets.topic.num.partitions`). */
   readonly offsetsPartitions: number
+  /** Of `__share_group_state`, when the first share group comes. */
+  readonly shareStatePartitions?: number
   readonly groupSettings?: Partial<CoordinatorSettings>
+  /** Settings of single groups of the newer protocols. */
+  readonly groupSettingsOf: GroupSettingsOf
+  /** Of `__transaction_state`, when the first transactional producer comes. */
+  readonly transactionPartitions?: number
+  readonly transactionSettings?: Partial<TransactionSettings>
+  readonly producerIds: ProducerIds
+  /** The level of the feature `transaction.version`, as far as it makes a difference. */
+  readonly transactionVersion: () => TransactionVersion
+  /** In place of the transaction coordinator, for tests. */
+  readonly transactionVerification?: TransactionVerification
 }
 
 export function createCoordinators(options: CoordinatorsOptions): Coordinators {
   const { clock, random, log, topics } = options
+  const settings = { ...defaultCoordinatorSettings, ...options.groupSettings }
+  const directory = topicDirectory(topics)
+  const streams = { settings: options.groupSettingsOf, topics: directory, membersMax: STREAMS_MEMBERS_MAX }
+  const streamsRules = streamsGroupRules(streams)
+  const route = (groupId: string) => groupShards.route(groupId)
+  const shares = createShareCoordinators({
+    clock,
+    log,
+    topics,
+    directory,
+    groupSettings: options.groupSettingsOf,
+    statePartitions: options.shareStatePartitions ?? SHARE_STATE_PARTITIONS,
+    route
+  })
+  const offsetsLogs = new InternalTopicLogs({
+    topic: OFFSETS_TOPIC,
+    partitions: options.offsetsPartitions,
+    topics,
+    clock
+  })
+  const consumers = createConsumerGroups({ clock, random, topics: directory, settings, settingsOf: options.groupSettingsOf })
+  const groupShards: GroupShards = new GroupShards({
+    clock,
+    log,
+    logs: offsetsLogs,
+    rules: [consumers.rules, streamsRules, shares.rules],
+    settings,
+    loadGraceMs: settings.loadGraceMs
+  })
   const groups = new GroupCoordinator({
     clock,
     random,
-    log,
-    logs: new InternalTopicLogs({ topic: OFFSETS_TOPIC, partitions: options.offsetsPartitions, topics, clock }),
-    topics: {
-      topicExists: (topic, partition) => topics.partition(topic, partition) !== undefined,
-      topicName: (id) => topics.byId(id)?.name,
-      topicId: (topic) => topics.get(topic)?.id
-    },
-    settings: { ...defaultCoordinatorSettings, ...options.groupSettings }
+    shards: groupShards,
+    topics: directory,
+    settings,
+    verification: { verify: (request) => transactionVerification.verify(request) },
+    classicRequests: consumers.classicRequests,
+    cleanups: { share: (groupId: string) => shares.coordinators.groups.cleanUp(groupId) }
   })
-  return { groups }
+  const streamsGroups = new StreamsGroups({ route, rules: streamsRules, environment: streams })
+  const transactionEnds = new LocalTransactionEnds({ clock, topics, offsets: groups })
+  const transactions = createTransactions(options, transactionEnds, settings.loadGraceMs)
+  const transactionVerification: TransactionVerification = options.transactionVerification ?? transactions
+  return {
+    ...{ groups, groupShards, consumerGroups: consumers.groups(groupShards), streamsGroups, shares: shares.coordinators },
+    ...{ offsetsLogs, transactions, transactionEnds, transactionVerification }
+  }
+}
+
+function createTransactions(options: CoordinatorsOptions, ends: TransactionEnds, loadGraceMs: number) {
+  const { clock, log, topics, producerIds, transactionPartitions: partitions = TRANSACTION_STATE_PARTITIONS } = options
+  return new TransactionCoordinator({
+    clock,
+    log,
+    ends,
+    logs: new InternalTopicLogs({ topic: TRANSACTION_STATE_TOPIC, partitions, topics, clock }),
+    settings: { ...DEFAULT_TRANSACTION_SETTINGS, ...options.transactionSettings },
+    nextProducerId: () => producerIds.next(),
+    version: options.transactionVersion,
+    loadGraceMs
+  })
+}
+
+/** What was left open ends, whoever comes or not. Once the topics are open. */
+export async function resumeTransactions({ transactions }: Coordinators, topics: Topics): Promise<void> {
+  if (topics.get(TRANSACTION_STATE_TOPIC) !== undefined) await transactions.loadAll()
+}
+
+function topicDirectory(topics: Topics): TopicDirectory {
+  return {
+    topicExists: (topic, partition) => topics.partition(topic, partition) !== undefined,
+    topicName: (id) => topics.byId(id)?.name,
+    topicId: (topic) => topics.get(topic)?.id,
+    partitionCount: (topic) => topics.get(topic)?.partitions.length,
+    names: () => topics.names(),
+    revision: () => topics.revision
+  }
 }
 
 /** Nobody is answered by them any more; what they were storing may still become durable. */
-export function closeCoordinators({ groups }: Coordinators): void {
-  groups.close()
+export function closeCoordinators({ groupShards, shares, transactions }: Coordinators): void {
+  transactions.close()
+  closeShareCoordinators(shares)
+  groupShards.close()
 }

@@ -8,6 +8,7 @@ import { encodeRequestHeader } from '../wire/headers.ts'
 import { ApiVersionsRequest, ApiVersionsResponse } from '../wire/messages/api-versions.ts'
 import { LegacyProduceRequest, LegacyProduceResponse } from '../wire/messages/produce-legacy.ts'
 import { BrokerFixture, batch, decodeResponse, encodeRequest, pair } from './broker-fixture.ts'
+import { anonymousPeer } from './handler.ts'
 
 const API_VERSIONS = pair(ApiVersionsRequest, ApiVersionsResponse)
 const NAMED = { clientSoftwareName: 'test', clientSoftwareVersion: '1.0' }
@@ -20,7 +21,14 @@ describe('dispatcher', () => {
   })
   after(() => broker.close())
 
-  const origin = { clientHost: '/x', connectionId: 1, localAddress: '', closed: new AbortController().signal }
+  const origin = {
+    clientHost: '/x',
+    connectionId: 1,
+    peer: anonymousPeer(0),
+    localAddress: '',
+    closed: new AbortController().signal,
+    mute: () => undefined
+  }
   const answer = async (frame: Buffer) => {
     const chunks = await broker.run(broker.dispatcher.prepare(frame, origin).start())
     const bytes = Buffer.concat(chunks ?? [])

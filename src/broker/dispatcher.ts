@@ -13,8 +13,13 @@ import type { ApiMessage } from '../wire/message.ts'
 import type { Api } from './api.ts'
 import type { ApiTable } from './apis.ts'
 import type { RequestContext } from './handler.ts'
+import { quotaClient } from './quotas/mutation-answers.ts'
+import type { Throttling } from './quotas/throttling.ts'
 
-export type Origin = Omit<RequestContext, 'apiVersion' | 'clientId'>
+export interface Origin extends Omit<RequestContext, 'apiVersion' | 'clientId'> {
+  /** Called before an answer leaves whose client has to wait: nothing is read from the connection for so long. */
+  readonly mute: (delayMs: number) => void
+}
 
 /** A request that is understood and not yet begun. */
 export interface PreparedCall {
@@ -26,9 +31,12 @@ export interface PreparedCall {
 
 export class Dispatcher {
   readonly #apis: ApiTable
+  readonly #throttling: Throttling | undefined
 
-  constructor(apis: ApiTable) {
+  /** Without `throttling`, quotas are not enforced. */
+  constructor(apis: ApiTable, throttling?: Throttling) {
     this.#apis = apis
+    this.#throttling = throttling
   }
 
   readonly #isFlexible = (apiKey: number, version: number): boolean =>
@@ -47,8 +55,14 @@ export class Dispatcher {
       clientId: header.clientId,
       clientHost: origin.clientHost,
       connectionId: origin.connectionId,
+      peer: origin.peer,
       localAddress: origin.localAddress,
       closed: origin.closed
+    }
+    const throttling = this.#throttling
+    if (throttling?.active) {
+      const call = { api, header, request, context, frameBytes: frame.length, mute: origin.mute }
+      return { pipelined: api.pipelined, start: () => runThrottled(throttling, call) }
     }
     return { pipelined: api.pipelined, start: () => run(api, header, request, context) }
   }
@@ -63,6 +77,41 @@ async function run(
   const response = await api.handler(request, context)
   if (response === undefined) return undefined
   return encodeResponse(api.response, header, header.apiVersion, response)
+}
+
+interface Call {
+  readonly api: Api
+  readonly header: RequestHeader
+  readonly request: unknown
+  readonly context: RequestContext
+  readonly frameBytes: number
+  readonly mute: Origin['mute']
+}
+
+/** `run` while somebody has a quota. */
+async function runThrottled(
+  throttling: Throttling,
+  { api, header, request, context, frameBytes, mute }: Call
+): Promise<readonly Buffer[] | undefined> {
+  const { apiKey } = header
+  const client = quotaClient(context)
+  const startedMs = throttling.clock.monotonic()
+  const answered = api.handler(throttling.bounded(apiKey, request, client), context)
+  // What the handler does after it first waited is not counted: the event loop works for others in between.
+  const busyMs = throttling.clock.monotonic() - startedMs
+  const response = await answered
+  const encode = (answer: unknown) => encodeResponse(api.response, header, header.apiVersion, answer)
+  const { frame, throttleMs } = throttling.settle({
+    apiKey,
+    client,
+    requestBytes: frameBytes,
+    busyMs,
+    request,
+    response,
+    encode
+  })
+  if (throttleMs > 0) mute(throttleMs)
+  return frame
 }
 
 function encodeResponse(

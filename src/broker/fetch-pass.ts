@@ -35,7 +35,7 @@ export interface FetchPassParts {
   readonly byId: boolean
   /** The response can name the current leader to a client that knows an older one. */
   readonly leaderNamed: boolean
-  /** The client skips the records of aborted transactions and is told of them; there are none yet. */
+  /** The client reads to the last stable offset, skips the records of aborted transactions, and is told of those. */
   readonly readCommitted: boolean
   /** Of the whole response. */
   readonly bytesMax: number
@@ -105,7 +105,7 @@ export class FetchPass {
 
   #keep(place: number, read: FetchRead): void {
     const told = this.#parts.readCommitted || read.partition === undefined
-    read.answer.abortedTransactions = told ? NO_TRANSACTIONS : null
+    if (told) read.answer.abortedTransactions ??= NO_TRANSACTIONS
     this.reads[place] = read
     this.bytes += read.bytes
     // Counted as it is read: many requests at once would otherwise each find all of the room.
@@ -132,13 +132,28 @@ export class FetchPass {
     if (divergingEpoch !== undefined) {
       return { target, partition, answer: positions(partition, target, NO_RECORDS, divergingEpoch), bytes: 0 }
     }
+    return this.#readEntries(partition, target, room)
+  }
+
+  #readEntries(partition: Partition, target: FetchTarget, room: number): FetchRead | Promise<FetchRead> {
+    const { fetchOffset } = target.wanted
+    const endOffset = this.#parts.readCommitted ? partition.lastStableOffset : Number.POSITIVE_INFINITY
     // No data is in the response yet: one batch goes in whatever its size.
     const first = this.bytes === 0
-    if (room <= 0 && !first) return found(partition, target, NO_ENTRIES, first, room)
+    if ((room <= 0 && !first) || fetchOffset >= endOffset) return found(partition, target, NO_RECORDS, 0)
+    const { revision } = partition.producers.aborted
     const entries = partition.stream.read(fetchOffset, Math.max(room, 0))
-    if (!(entries instanceof Promise)) return found(partition, target, entries, first, room)
+    if (!(entries instanceof Promise)) return this.#found(partition, target, chosen(entries, endOffset, first, room))
     return entries.then(
-      (cold) => this.#foundCold(partition, target, cold, first, room),
+      (cold) => {
+        // Trimmed away while it was read.
+        if (fetchOffset < partition.startOffset) {
+          return this.#failed(partition, target, ErrorCode.OFFSET_OUT_OF_RANGE)
+        }
+        // Compacted away while it was read: what was read may be of a transaction that nobody is told of any more.
+        if (revision !== partition.producers.aborted.revision) return this.#readEntries(partition, target, room)
+        return this.#found(partition, target, chosen(cold, endOffset, first, room))
+      },
       (error: unknown) => {
         const trimmed = isFault(error) && fetchOffset < partition.startOffset
         // What a store refuses (its credentials, its bucket) is nothing that the client asked wrongly.
@@ -148,12 +163,20 @@ export class FetchPass {
     )
   }
 
-  #foundCold(partition: Partition, target: FetchTarget, entries: readonly Entry[], first: boolean, room: number) {
-    // Trimmed away while it was read.
-    if (target.wanted.fetchOffset < partition.startOffset) {
-      return this.#failed(partition, target, ErrorCode.OFFSET_OUT_OF_RANGE)
+  #found(partition: Partition, target: FetchTarget, entries: readonly Entry[]): FetchRead | Promise<FetchRead> {
+    const last = entries.at(-1)
+    if (last === undefined) return found(partition, target, NO_RECORDS, 0)
+    let bytes = 0
+    const records: Buffer[] = []
+    for (const { payload } of entries) {
+      records.push(payload)
+      bytes += payload.length
     }
-    return found(partition, target, entries, first, room)
+    const read = found(partition, target, records, bytes)
+    if (!this.#parts.readCommitted) return read
+    const aborted = partition.producers.aborted.overlapping(target.wanted.fetchOffset, last.lastOffset + 1)
+    if (aborted instanceof Promise) return aborted.then((all) => telling(read, all))
+    return telling(read, aborted)
   }
 
   #failed(partition: Partition, target: FetchTarget, errorCode: number): FetchRead {
@@ -163,27 +186,29 @@ export class FetchPass {
   }
 }
 
-const NO_ENTRIES: readonly Entry[] = []
 const NO_RECORDS: Buffer[] = []
 const NO_TRANSACTIONS: NonNullable<PartitionAnswer['abortedTransactions']> = []
 
-function found(
-  partition: Partition,
-  target: FetchTarget,
-  entries: readonly Entry[],
-  first: boolean,
-  room: number
-): FetchRead {
-  let records = NO_RECORDS
+/** Those of the entries that go into the answer: before `endOffset`, and within `room` bytes but for one. */
+function chosen(entries: readonly Entry[], endOffset: number, first: boolean, room: number): readonly Entry[] {
   let bytes = 0
-  for (const { payload } of entries) {
-    // A whole batch larger than the room left waits for its turn at the front.
-    if (bytes + payload.length > room && !(first && bytes === 0)) break
-    if (bytes === 0) records = []
-    records.push(payload)
+  let count = 0
+  for (const { baseOffset, payload } of entries) {
     bytes += payload.length
+    // A whole batch larger than the room left waits for its turn at the front.
+    if (baseOffset >= endOffset || (bytes > room && !(first && count === 0))) break
+    count++
   }
+  return count === entries.length ? entries : entries.slice(0, count)
+}
+
+function found(partition: Partition, target: FetchTarget, records: Buffer[], bytes: number): FetchRead {
   return { target, partition, answer: positions(partition, target, records, undefined), bytes }
+}
+
+function telling(read: FetchRead, aborted: PartitionAnswer['abortedTransactions'] & object): FetchRead {
+  read.answer.abortedTransactions = aborted
+  return read
 }
 
 /** Answers of both kinds have one shape, written out: there is one for each partition of each request. */

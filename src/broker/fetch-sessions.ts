@@ -96,6 +96,17 @@ export class FetchSessions {
     if (session.targets.delete(target.key)) session.targets.set(target.key, target)
   }
 
+  /**
+   * The answer to a request was replaced by one without data: a session it began is over, of others everything is news
+   * again. Says whether the session goes on.
+   */
+  unanswered(sessionId: number, sessionEpoch: number): boolean {
+    if (sessionEpoch === INITIAL_EPOCH) this.#sessions.delete(sessionId)
+    const session = this.#sessions.get(sessionId)
+    for (const target of session?.targets.values() ?? []) target.shown = undefined
+    return session !== undefined
+  }
+
   #create(targets: Map<string, FetchTarget>, usesTopicIds: boolean, nowMs: number): FetchSession | undefined {
     if (this.#sessions.size >= this.#sessionsMax && !this.#evict(nowMs)) return undefined
     let id = 0

@@ -1,6 +1,20 @@
 /** What the dispatcher and the handlers of single APIs agree on. */
 import type { ApiMessage } from '../wire/message.ts'
 
+/** What a connection has learned of its client so far. One per connection. */
+export interface Peer {
+  /** Name of the principal, which quotas go by: `ANONYMOUS` until the client has authenticated. */
+  principal: string
+  readonly port: number
+  /** As the client said in ApiVersions (KIP-511); null before. */
+  softwareName: string | null
+  softwareVersion: string | null
+}
+
+export function anonymousPeer(port: number): Peer {
+  return { principal: 'ANONYMOUS', port, softwareName: null, softwareVersion: null }
+}
+
 /** Where a request came from and how it wants to be answered. One per request. */
 export interface RequestContext {
   readonly apiVersion: number
@@ -9,6 +23,7 @@ export interface RequestContext {
   readonly clientHost: string
   /** Number of the connection inside this process; fetch sessions and logs refer to it. */
   readonly connectionId: number
+  readonly peer: Peer
   /** The listener address the client reached, for answers that name this broker. */
   readonly localAddress: string
   /** Aborted when the connection closes: whoever waits for the client stops waiting. */

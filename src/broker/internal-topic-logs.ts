@@ -1,13 +1,20 @@
 /** An internal topic as the log of a coordinator: `RecordLogs` over real partitions. */
 import type { Clock } from '../runtime/clock.ts'
-import { Fault } from '../runtime/fault.ts'
 import { ErrorCode } from '../wire/error-codes.ts'
 import { type BatchOptions, buildBatch } from '../wire/records/batch-builder.ts'
 import { isControl, isTransactional, parseBatchHeader } from '../wire/records/batch-header.ts'
-import { buildEndMarker, readEndMarker } from '../wire/records/end-marker.ts'
+import { readEndMarker } from '../wire/records/end-marker.ts'
 import { decompressRecords, readRecords } from '../wire/records/records.ts'
-import type { Partition } from './partition/partition.ts'
-import type { LogProducer, LogRecord, LogVisitor, RecordLog, RecordLogs, TransactionEnd } from './record-log.ts'
+import type { Appended, Partition } from './partition/partition.ts'
+import {
+  BatchRefused,
+  type LogProducer,
+  type LogRecord,
+  type LogVisitor,
+  type PrunableRecordLog,
+  type PrunableRecordLogs,
+  type TransactionEnd
+} from './record-log.ts'
 import type { Topics } from './topics.ts'
 
 const READ_BYTES = 1024 * 1024
@@ -25,11 +32,13 @@ export interface InternalTopicParts {
   readonly topic: string
   /** How many the topic gets when it is first needed. */
   readonly partitions: number
+  /** Settings of the topic that differ from those of a compacted one. */
+  readonly configs?: Readonly<Record<string, string>>
   readonly topics: Topics
   readonly clock: Clock
 }
 
-export class InternalTopicLogs implements RecordLogs {
+export class InternalTopicLogs implements PrunableRecordLogs {
   readonly #parts: InternalTopicParts
 
   constructor(parts: InternalTopicParts) {
@@ -37,23 +46,35 @@ export class InternalTopicLogs implements RecordLogs {
   }
 
   async partitionCount(): Promise<number> {
-    const { topics, topic, partitions } = this.#parts
-    return (await topics.ensure(topic, partitions, CONFIGS, true)).partitions.length
+    const { topics, topic, partitions, configs } = this.#parts
+    return (await topics.ensure(topic, partitions, { ...CONFIGS, ...configs }, true)).partitions.length
   }
 
-  async open(index: number): Promise<RecordLog | undefined> {
+  async open(index: number): Promise<PrunableRecordLog | undefined> {
     const partition = this.#parts.topics.partition(this.#parts.topic, index)
     return partition === undefined ? undefined : new PartitionRecordLog(partition, this.#parts.clock)
   }
 }
 
-class PartitionRecordLog implements RecordLog {
+class PartitionRecordLog implements PrunableRecordLog {
   readonly #partition: Partition
   readonly #clock: Clock
 
   constructor(partition: Partition, clock: Clock) {
     this.#partition = partition
     this.#clock = clock
+  }
+
+  get leaderEpoch(): number {
+    return this.#partition.leaderEpoch
+  }
+
+  get nextOffset(): number {
+    return this.#partition.stream.nextOffset
+  }
+
+  prune(offset: number): Promise<void> {
+    return this.#partition.stream.trim(offset)
   }
 
   append(records: readonly LogRecord[], transaction?: LogProducer): Promise<void> {
@@ -71,10 +92,8 @@ class PartitionRecordLog implements RecordLog {
     )
   }
 
-  appendEnd({ producer, committed, coordinatorEpoch }: TransactionEnd): Promise<void> {
-    const timestamp = this.#clock.now()
-    const marker = { producerId: producer.id, producerEpoch: producer.epoch, committed, coordinatorEpoch, timestamp }
-    return this.#append(buildEndMarker(marker), timestamp)
+  appendEnd(end: TransactionEnd): Promise<void> {
+    return this.#settle(this.#partition.appendEnd(end, this.#clock.now()))
   }
 
   async readAll(visitor: LogVisitor): Promise<void> {
@@ -84,12 +103,15 @@ class PartitionRecordLog implements RecordLog {
     }
   }
 
-  async #append(bytes: Buffer, timestamp: number): Promise<void> {
-    const appended = this.#partition.append({ header: parseBatchHeader(bytes, 0), bytes }, timestamp)
-    if (appended.errorCode !== ErrorCode.NONE) {
-      throw new Fault('invalid', `${this.#partition.topicName} refused a batch: ${appended.errorMessage}`)
+  #append(bytes: Buffer, timestamp: number): Promise<void> {
+    return this.#settle(this.#partition.append({ header: parseBatchHeader(bytes, 0), bytes }, timestamp))
+  }
+
+  async #settle({ errorCode, errorMessage, durable }: Appended): Promise<void> {
+    if (errorCode !== ErrorCode.NONE) {
+      throw new BatchRefused(errorCode, `${this.#partition.topicName} refused a batch: ${errorMessage}`)
     }
-    await appended.durable
+    await durable
   }
 }
 
@@ -104,5 +126,5 @@ async function visit(payload: Buffer, visitor: LogVisitor): Promise<void> {
   const records: LogRecord[] = []
   const unpacked = await decompressRecords({ header, bytes: payload }, BATCH_BYTES_MAX)
   for (const { key, value } of readRecords(header, unpacked)) if (key !== null) records.push({ key, value })
-  visitor.records(records, isTransactional(header) ? producer : undefined)
+  visitor.records(records, isTransactional(header) ? producer : undefined, header.baseOffset)
 }

@@ -3,12 +3,17 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { Fault } from '../runtime/fault.ts'
 import { Connection, type ConnectionParts } from './connection.ts'
 
-export type KafkaServerParts = Omit<ConnectionParts, 'id' | 'socket'>
+export interface KafkaServerParts extends Omit<ConnectionParts, 'id' | 'socket'> {
+  /** How long a new connection from this address has to wait before it is closed; 0 when it is welcome (KIP-612). */
+  readonly admit: (address: string) => number
+}
 
 export class KafkaServer {
   readonly #parts: KafkaServerParts
   readonly #server: Server
   readonly #connections = new Set<Connection>()
+  /** Connections that came too early and wait for their end. */
+  readonly #refused = new Set<Socket>()
   #nextId = 1
 
   constructor(parts: KafkaServerParts) {
@@ -48,10 +53,29 @@ export class KafkaServer {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     for (const connection of this.#connections) connection.close()
+    for (const socket of this.#refused) socket.destroy()
     await closed
   }
 
   #accept(socket: Socket): void {
+    const delayMs = this.#parts.admit(socket.remoteAddress ?? '')
+    if (delayMs > 0) this.#delayedClose(socket, delayMs)
+    else this.#serve(socket)
+  }
+
+  /** Held before it is closed, so that a client which connects again at once is slowed down as well. */
+  #delayedClose(socket: Socket, delayMs: number): void {
+    this.#refused.add(socket)
+    socket.on('error', () => socket.destroy())
+    socket.pause()
+    const cancel = this.#parts.clock.after(delayMs, () => socket.destroy())
+    socket.once('close', () => {
+      cancel()
+      this.#refused.delete(socket)
+    })
+  }
+
+  #serve(socket: Socket): void {
     const connection = new Connection({ ...this.#parts, id: this.#nextId++, socket })
     this.#connections.add(connection)
     socket.once('close', () => this.#connections.delete(connection))

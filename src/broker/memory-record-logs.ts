@@ -1,13 +1,13 @@
 /** An internal topic in memory, for tests: appends can be held back, or made to fail. */
 import { Fault } from '../runtime/fault.ts'
-import type { LogProducer, LogRecord, RecordLog, RecordLogs, TransactionEnd } from './record-log.ts'
+import type { LogProducer, LogRecord, PrunableRecordLog, PrunableRecordLogs, TransactionEnd } from './record-log.ts'
 
 /** A batch of records, or the end of a transaction. */
 export type StoredEntry =
   | { readonly records: readonly LogRecord[]; readonly transaction: LogProducer | undefined }
   | { readonly end: TransactionEnd }
 
-export class MemoryRecordLogs implements RecordLogs {
+export class MemoryRecordLogs implements PrunableRecordLogs {
   /** What is durable, by partition. */
   readonly entries: StoredEntry[][]
   /** Partitions that another broker leads. */
@@ -16,6 +16,8 @@ export class MemoryRecordLogs implements RecordLogs {
   failure: Fault | undefined
   /** Number of times a partition was opened. */
   opened = 0
+  /** Batches that were pruned, by partition; each batch has one offset. */
+  readonly pruned: number[] = []
   #held: (() => void)[] | undefined
   #loading: Promise<void> = Promise.resolve()
 
@@ -27,19 +29,33 @@ export class MemoryRecordLogs implements RecordLogs {
     return this.entries.length
   }
 
-  async open(partition: number): Promise<RecordLog | undefined> {
+  async open(partition: number): Promise<PrunableRecordLog | undefined> {
     this.opened++
     await this.#loading
     const stored = this.entries[partition]
     if (stored === undefined || this.elsewhere.has(partition)) return undefined
+    const pruned = () => this.pruned[partition] ?? 0
+    let nextOffset = pruned() + stored.length
+    const append = (entry: StoredEntry) => {
+      nextOffset++
+      return this.#append(stored, entry)
+    }
     return {
-      append: (records, transaction) => this.#append(stored, { records, transaction }),
-      appendEnd: (end) => this.#append(stored, { end }),
+      get nextOffset() {
+        return nextOffset
+      },
+      append: (records, transaction) => append({ records, transaction }),
+      leaderEpoch: this.opened,
+      appendEnd: (end) => append({ end }),
       readAll: async (visitor) => {
-        for (const entry of stored) {
+        for (const [place, entry] of stored.entries()) {
           if ('end' in entry) visitor.end(entry.end)
-          else visitor.records(entry.records, entry.transaction)
+          else visitor.records(entry.records, entry.transaction, pruned() + place)
         }
+      },
+      prune: async (offset) => {
+        const dropped = stored.splice(0, offset - pruned()).length
+        this.pruned[partition] = pruned() + dropped
       }
     }
   }

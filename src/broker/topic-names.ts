@@ -6,6 +6,19 @@ const LENGTH_MAX = 249
 /** Topic that holds what consumer groups have committed. */
 export const OFFSETS_TOPIC = '__consumer_offsets'
 
+/** Topic that holds what share groups have done with the partitions they read. */
+export const SHARE_STATE_TOPIC = '__share_group_state'
+
+/** Topic that holds what is known of transactional ids. */
+export const TRANSACTION_STATE_TOPIC = '__transaction_state'
+
+const INTERNAL_TOPICS: ReadonlySet<string> = new Set([OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_STATE_TOPIC])
+
+/** Whether a topic of this name belongs to the broker, which creates it with the settings it needs. */
+export function isInternalTopic(name: string): boolean {
+  return INTERNAL_TOPICS.has(name)
+}
+
 /** Why no topic can have this name, or `undefined` when one can. */
 export function topicNameProblem(name: string): string | undefined {
   if (name === '') return 'a topic name cannot be empty'

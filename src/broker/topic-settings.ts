@@ -1,153 +1,21 @@
 /**
- * The topic settings that mean something here, by Kafka's names: declared once, with type, default, bounds and
- * documentation. CreateTopics and IncrementalAlterConfigs check against this table, DescribeConfigs shows it.
+ * The settings of a topic, ready to use, and whether a topic may have them. Names, bounds and documentation stand in
+ * `settings/topic-declarations.ts`.
  */
+import type { Codec } from '../wire/records/compression.ts'
+import { listItems, valueProblem } from './settings/setting.ts'
+import { TOPIC_DECLARATIONS, TOPIC_SETTINGS, type TopicSettingName } from './settings/topic-declarations.ts'
 
-import { DEFAULT_PROFILE } from '../object-store/object-stores.ts'
+/** What this broker uses where a topic says nothing, as far as it differs from Kafka's defaults. */
+export type TopicDefaults = Readonly<Partial<Record<TopicSettingName, string>>>
 
-export type SettingType = 'boolean' | 'string' | 'int' | 'long' | 'double' | 'list'
-
-interface SettingDeclaration {
-  readonly type: SettingType
-  readonly default: string
-  readonly documentation: string
-  /** Why `value` is not acceptable, or `undefined` when it is. */
-  readonly check: (value: string) => string | undefined
+/** How batches are to be stored. */
+export interface Compression {
+  readonly codec: Codec
+  /** As the codec counts; `undefined` where it has none. */
+  readonly level: number | undefined
 }
 
-const INT_MAX = 2 ** 31 - 1
-/** Kafka's bound of a long, and its way to say never. Larger than any number that is reckoned with, so rounding it is harmless. */
-const LONG_MAX = 2n ** 63n - 1n
-
-function wholeNumber(min: number, max: number | bigint): (value: string) => string | undefined {
-  return (value) => {
-    const text = value.trim()
-    const legal = /^-?\d+$/.test(text) && BigInt(text) >= BigInt(min) && BigInt(text) <= BigInt(max)
-    return legal ? undefined : `must be a whole number from ${min} to ${max}`
-  }
-}
-
-function fraction(value: string): string | undefined {
-  const number = value.trim() === '' ? Number.NaN : Number(value)
-  return number >= 0 && number <= 1 ? undefined : 'must be a number from 0 to 1'
-}
-
-function oneOf(...allowed: readonly string[]): (value: string) => string | undefined {
-  return (value) => (allowed.includes(value) ? undefined : `must be one of ${allowed.join(', ')}`)
-}
-
-const POLICIES = ['delete', 'compact']
-
-function policies(value: string): string | undefined {
-  const items = listItems(value)
-  const legal = new Set(items).size === items.length && items.every((item) => POLICIES.includes(item))
-  return legal ? undefined : 'must be delete, compact, both with a comma between them, or nothing'
-}
-
-function listItems(value: string): string[] {
-  return value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
-}
-
-const DECLARATIONS = {
-  'cleanup.policy': {
-    type: 'list',
-    default: 'delete',
-    documentation:
-      'What happens to old records: delete drops them by age or size, compact drops those whose key was written again. Both together do both, an empty list does nothing.',
-    check: policies
-  },
-  'compression.type': {
-    type: 'string',
-    default: 'producer',
-    documentation: 'Batches are kept as the producer compressed them.',
-    check: oneOf('producer')
-  },
-  'delete.retention.ms': {
-    type: 'long',
-    default: '86400000',
-    documentation:
-      'Milliseconds that compaction keeps a tombstone, or the marker of a transaction of which nothing is left, from the first cleaning that meets it.',
-    check: wholeNumber(0, LONG_MAX)
-  },
-  'longhaul.object.store.profile': {
-    type: 'string',
-    default: DEFAULT_PROFILE,
-    documentation:
-      'Name of the object store that keeps the records, of those that the nodes are configured with. Holds for what is uploaded from now on.',
-    check: (value) => (value.trim() === '' ? 'must name an object store' : undefined)
-  },
-  'max.compaction.lag.ms': {
-    type: 'long',
-    default: String(LONG_MAX),
-    documentation: 'Milliseconds after which a record is compacted however little else there is to compact.',
-    check: wholeNumber(1, LONG_MAX)
-  },
-  'max.message.bytes': {
-    type: 'int',
-    default: '1048588',
-    documentation: 'The largest record batch, compressed, that the topic takes.',
-    check: wholeNumber(0, INT_MAX)
-  },
-  'message.timestamp.type': {
-    type: 'string',
-    default: 'CreateTime',
-    documentation: 'Whether records keep the timestamp of their producer or get the time of their append.',
-    check: oneOf('CreateTime', 'LogAppendTime')
-  },
-  'min.cleanable.dirty.ratio': {
-    type: 'double',
-    default: '0.5',
-    documentation: 'Share of a partition, in bytes, that must be new before it is compacted.',
-    check: fraction
-  },
-  'min.compaction.lag.ms': {
-    type: 'long',
-    default: '0',
-    documentation: 'Milliseconds for which a record is safe from compaction, by its timestamp.',
-    check: wholeNumber(0, LONG_MAX)
-  },
-  'min.insync.replicas': {
-    type: 'int',
-    default: '1',
-    documentation: 'Durability comes from the write-ahead log and the object store, so one replica is all there is.',
-    check: oneOf('1')
-  },
-  'retention.bytes': {
-    type: 'long',
-    default: '-1',
-    documentation: 'Bytes of a partition to keep; older ones are dropped. -1: no limit.',
-    check: wholeNumber(-1, LONG_MAX)
-  },
-  'retention.ms': {
-    type: 'long',
-    default: '604800000',
-    documentation: 'Milliseconds to keep a record, by its timestamp. -1: for ever.',
-    check: wholeNumber(-1, LONG_MAX)
-  },
-  'segment.bytes': {
-    type: 'int',
-    default: '1073741824',
-    documentation:
-      'Accepted and without effect: there are no segments. Compaction and retention work on what is in objects, whatever their size.',
-    check: wholeNumber(1024 * 1024, INT_MAX)
-  },
-  'segment.ms': {
-    type: 'long',
-    default: '604800000',
-    documentation:
-      'Accepted and without effect: there are no segments. Records are in reach of compaction and retention as soon as they are in objects.',
-    check: wholeNumber(1, LONG_MAX)
-  }
-} as const satisfies Record<string, SettingDeclaration>
-
-export type SettingName = keyof typeof DECLARATIONS
-
-export const TOPIC_SETTINGS: ReadonlyMap<string, SettingDeclaration> = new Map(Object.entries(DECLARATIONS))
-
-/** The settings of a topic, ready to use. */
 export interface TopicSettings {
   /** Records whose key was written again are dropped; every record needs a key. */
   readonly compact: boolean
@@ -161,13 +29,21 @@ export interface TopicSettings {
   readonly objectStoreProfile: string
   readonly maxMessageBytes: number
   readonly logAppendTime: boolean
+  /** How far timestamps may lie in the past and in the future; beyond 2⁵³: any distance. */
+  readonly timestampBeforeMaxMs: number
+  readonly timestampAfterMaxMs: number
+  /** Undefined: each batch as its producer sent it. */
+  readonly compression: Compression | undefined
   /** -1: no limit. */
   readonly retentionBytes: number
   /** -1: for ever. */
   readonly retentionMs: number
 }
 
-/** Why these settings cannot be, or `undefined` when they can. */
+/** As long as a value may be (`ConfigurationControlManager`); it keeps the metadata small. */
+const VALUE_LENGTH_MAX = 32_767
+
+/** Why these settings cannot be, each for itself, or `undefined` when they can. */
 export function checkSettings(configs: Readonly<Record<string, string | null | undefined>>): string | undefined {
   for (const [name, value] of Object.entries(configs)) {
     const declaration = TOPIC_SETTINGS.get(name)
@@ -175,10 +51,15 @@ export function checkSettings(configs: Readonly<Record<string, string | null | u
       return `Unknown topic config name: ${name}. Known are ${[...TOPIC_SETTINGS.keys()].join(', ')}.`
     }
     if (value === null || value === undefined) continue
-    const problem = declaration.check(value)
-    if (problem !== undefined) return `Invalid value ${value} for configuration ${name}: ${problem}.`
+    const problem = sizeProblem(name, value) ?? valueProblem(name, declaration, value)
+    if (problem !== undefined) return problem
   }
   return undefined
+}
+
+export function sizeProblem(name: string, value: string): string | undefined {
+  if (value.length <= VALUE_LENGTH_MAX) return undefined
+  return `The value for configuration ${name} has ${value.length} characters; it may have ${VALUE_LENGTH_MAX}.`
 }
 
 /**
@@ -187,36 +68,57 @@ export function checkSettings(configs: Readonly<Record<string, string | null | u
  */
 export function checkTogether(
   configs: Readonly<Record<string, string | undefined>>,
-  profiles: readonly string[]
+  profiles: readonly string[],
+  defaults: TopicDefaults = {}
 ): string | undefined {
   const profile = configs['longhaul.object.store.profile']
   if (profile !== undefined && !profiles.includes(profile)) {
     return `Invalid value ${profile} for configuration longhaul.object.store.profile: the object stores here are ${profiles.join(', ')}.`
   }
-  const value = (name: SettingName): number => Number(configs[name] ?? DECLARATIONS[name].default)
-  const [min, max] = [value('min.compaction.lag.ms'), value('max.compaction.lag.ms')]
+  const value = (name: TopicSettingName): string => configs[name] ?? defaults[name] ?? TOPIC_DECLARATIONS[name].default
+  if (value('remote.storage.enable').trim().toLowerCase() === 'true') {
+    return 'Tiered storage is disabled: set remote.storage.enable to false. All records are in the object store anyway.'
+  }
+  const [min, max] = [BigInt(value('min.compaction.lag.ms')), BigInt(value('max.compaction.lag.ms'))]
   if (min <= max) return undefined
   return `Conflicting topic settings: min.compaction.lag.ms (${min}) is more than max.compaction.lag.ms (${max}).`
 }
 
-/** `defaults`: what this broker uses where neither the topic nor Kafka says otherwise. */
-export function topicSettings(
-  configs: Readonly<Record<string, string>>,
-  defaults: Readonly<Partial<Record<SettingName, string>>>
-): TopicSettings {
-  const value = (name: SettingName): string => configs[name] ?? defaults[name] ?? DECLARATIONS[name].default
+export function topicSettings(configs: Readonly<Record<string, string>>, defaults: TopicDefaults): TopicSettings {
+  const value = (name: TopicSettingName): string => configs[name] ?? defaults[name] ?? TOPIC_DECLARATIONS[name].default
+  const number = (name: TopicSettingName): number => Number(value(name))
   const policy = listItems(value('cleanup.policy'))
   return {
     compact: policy.includes('compact'),
     delete: policy.includes('delete'),
-    deleteRetentionMs: Number(value('delete.retention.ms')),
-    maxCompactionLagMs: Number(value('max.compaction.lag.ms')),
-    minCleanableDirtyRatio: Number(value('min.cleanable.dirty.ratio')),
-    minCompactionLagMs: Number(value('min.compaction.lag.ms')),
+    deleteRetentionMs: number('delete.retention.ms'),
+    maxCompactionLagMs: number('max.compaction.lag.ms'),
+    minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
+    minCompactionLagMs: number('min.compaction.lag.ms'),
     objectStoreProfile: value('longhaul.object.store.profile'),
-    maxMessageBytes: Number(value('max.message.bytes')),
-    logAppendTime: value('message.timestamp.type') === 'LogAppendTime',
-    retentionBytes: Number(value('retention.bytes')),
-    retentionMs: Number(value('retention.ms'))
+    maxMessageBytes: number('max.message.bytes'),
+    logAppendTime: value('message.timestamp.type').trim() === 'LogAppendTime',
+    timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
+    timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
+    compression: compression(value),
+    retentionBytes: Math.max(-1, number('retention.bytes')),
+    retentionMs: Math.max(-1, number('retention.ms'))
+  }
+}
+
+function compression(value: (name: TopicSettingName) => string): Compression | undefined {
+  const type = value('compression.type').trim()
+  switch (type) {
+    case 'uncompressed':
+      return { codec: 'none', level: undefined }
+    case 'gzip':
+      return { codec: 'gzip', level: Number(value('compression.gzip.level')) }
+    case 'zstd':
+      return { codec: 'zstd', level: Number(value('compression.zstd.level')) }
+    case 'snappy':
+    case 'lz4':
+      return { codec: type, level: undefined }
+    default:
+      return undefined
   }
 }

@@ -9,14 +9,15 @@ import type { Clock } from '../runtime/clock.ts'
 import type { StreamEngine } from '../stream/stream-engine.ts'
 import type { Captured } from '../stream/uploader.ts'
 import { Partition } from './partition/partition.ts'
-import { type SettingName, type TopicSettings, topicSettings } from './topic-settings.ts'
+import { type TopicDefaults, type TopicSettings, topicSettings } from './topic-settings.ts'
 
 export interface TopicsParts {
   readonly nodeId: number
   readonly clock: Clock
   readonly metadata: Metadata
   readonly engine: StreamEngine
-  readonly defaults: Readonly<Partial<Record<SettingName, string>>>
+  /** The same object until one of them changes. */
+  readonly defaults: () => TopicDefaults
   /** Milliseconds without an append after which a producer is forgotten (Kafka's `producer.id.expiration.ms`). */
   readonly producerExpirationMs: number
 }
@@ -24,6 +25,8 @@ export interface TopicsParts {
 interface ServedTopic {
   topic: Topic
   settings: TopicSettings
+  /** What the settings were made with. */
+  defaults: TopicDefaults
   readonly partitions: (Partition | undefined)[]
 }
 
@@ -33,6 +36,7 @@ export class Topics {
   readonly #byStream = new Map<number, Partition>()
   /** Per topic name, when all changes asked for so far are done. */
   readonly #changing = new Map<string, Promise<unknown>>()
+  #revision = 0
 
   constructor(parts: TopicsParts) {
     this.#parts = parts
@@ -42,6 +46,11 @@ export class Topics {
   async open(): Promise<void> {
     const topics = [...this.#parts.metadata.image.topics()]
     await this.#openPartitions(topics)
+  }
+
+  /** Rises whenever a topic appears, grows, is configured or goes. */
+  get revision(): number {
+    return this.#revision
   }
 
   get(name: string): Topic | undefined {
@@ -73,7 +82,8 @@ export class Topics {
   }
 
   settings(topicName: string): TopicSettings | undefined {
-    return this.#served.get(topicName)?.settings
+    const served = this.#served.get(topicName)
+    return served === undefined ? undefined : this.#settingsOf(served)
   }
 
   /** Fault `conflict` when the name is taken. */
@@ -112,6 +122,7 @@ export class Topics {
       await this.#parts.metadata.deleteTopic(topic.id)
       const served = this.#served.get(topic.name)
       this.#served.delete(topic.name)
+      this.#revision++
       for (const { streamId } of served?.topic.partitions ?? topic.partitions) {
         this.#byStream.delete(streamId)
         this.#parts.engine.discard(streamId)
@@ -176,7 +187,7 @@ export class Topics {
             index: p.index,
             leaderEpoch: p.leaderEpoch,
             stream: found.stream,
-            settings: () => served.settings
+            settings: () => this.#settingsOf(served)
           },
           found.snapshot,
           clock.now()
@@ -192,16 +203,29 @@ export class Topics {
   }
 
   #serve(topic: Topic): ServedTopic {
-    const settings = topicSettings(topic.configs, this.#parts.defaults)
+    this.#revision++
+    const defaults = this.#parts.defaults()
+    const settings = topicSettings(topic.configs, defaults)
     const served = this.#served.get(topic.name)
     if (served !== undefined && served.topic.id === topic.id) {
       served.topic = topic
       served.settings = settings
+      served.defaults = defaults
       return served
     }
-    const fresh = { topic, settings, partitions: [] }
+    const fresh = { topic, settings, defaults, partitions: [] }
     this.#served.set(topic.name, fresh)
     return fresh
+  }
+
+  /** Defaults may change under a topic at any time: one comparison tells. */
+  #settingsOf(served: ServedTopic): TopicSettings {
+    const defaults = this.#parts.defaults()
+    if (served.defaults !== defaults) {
+      served.defaults = defaults
+      served.settings = topicSettings(served.topic.configs, defaults)
+    }
+    return served.settings
   }
 
   #capture(partition: Partition, _startOffset: number, endOffset: number): Captured {

@@ -66,6 +66,7 @@ export async function withGateway(
     clock,
     random,
     log: silentLog,
+    metrics: () => 'answers_total 42\n',
     settings: { closeGraceMs: 500, ...settings }
   })
   try {

@@ -66,6 +66,8 @@ export interface GatewayOptions {
   readonly random: Random
   readonly log: Log
   readonly settings?: Partial<GatewaySettings>
+  /** What `GET /metrics` answers, in Prometheus text; not served unless given. */
+  readonly metrics?: () => string
 }
 
 export interface GatewayStats extends IngressStats {
@@ -100,7 +102,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     log,
     connectionsMax: settings.connectionsMax,
-    settings: { ...settings, recordBytesMax: settings.packetBytesMax }
+    settings: { ...settings, recordBytesMax: settings.packetBytesMax },
+    metrics: options.metrics
   })
   const boundMqttPort = await mqtt.listen(host, mqttPort)
   const boundHttpPort = await http.listen(host, httpPort).catch(async (error) => {

@@ -151,6 +151,13 @@ test('health and unknown paths', () =>
     assert.deepEqual([other.status, ((await other.json()) as Body).error?.code], [404, 'not-found'])
   }))
 
+test('metrics are given as Prometheus text', () =>
+  withGateway(async ({ gateway }) => {
+    const answer = await fetch(`http://127.0.0.1:${gateway.httpPort}/metrics`)
+    assert.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
+    assert.equal(await answer.text(), 'answers_total 42\n')
+  }))
+
 test('closing answers the requests under way', () =>
   withGateway(async (parts) => {
     parts.sink.hold = true

@@ -1,5 +1,6 @@
 /**
  * HTTP for devices: `POST /v1/telemetry` with one record (application/json) or many (application/x-ndjson, one per line).
+ * And for operators, without a token: `GET /health`, and `GET /metrics` in Prometheus text.
  *
  * Invariants: 2xx only when every record of the request was acknowledged by the broker (in its topic or in the
  * dead-letter topic); records of one request keep their order, and after a refused line no later line is stored.
@@ -27,6 +28,8 @@ export interface HttpServerOptions {
   readonly log: Log
   readonly connectionsMax: number
   readonly settings: HttpSettings
+  /** What `GET /metrics` answers: Prometheus text exposition format 0.0.4. Not served when undefined. */
+  readonly metrics: (() => string) | undefined
 }
 
 interface LineOutcome {
@@ -74,6 +77,10 @@ export class HttpServer {
       if (this.#closing) return refuse(reply, { code: 'closing', message: 'the gateway is being stopped' })
       return reply.send({ status: 'ok' })
     })
+    const { metrics } = options
+    if (metrics !== undefined) {
+      app.get('/metrics', (_request, reply) => reply.type('text/plain; version=0.0.4; charset=utf-8').send(metrics()))
+    }
     // The device is known before its body is read.
     const onRequest = (request: FastifyRequest, reply: FastifyReply) => this.#admit(request, reply)
     app.post(path, { onRequest }, (request, reply) => this.#telemetry(request, reply))

@@ -12,7 +12,7 @@ import { batches, type Tx } from './database.ts'
 import { allocate } from './sequences.ts'
 
 /** What a subject is; readers skip kinds they do not know, which newer versions may write. */
-export type ChangeKind = 'topic' | 'stream' | 'object'
+export type ChangeKind = 'topic' | 'stream' | 'object' | 'quota' | 'feature' | 'config'
 
 /** Rows kept for slow readers. One that lags further reads the tables anew. */
 const FEED_ROWS_KEPT = 100_000
@@ -24,13 +24,21 @@ export class ChangeSet {
   readonly topics = new Set<string>()
   readonly streams = new Set<number>()
   readonly objects = new Set<number>()
+  /** Entity keys. */
+  readonly quotas = new Set<string>()
+  readonly features = new Set<string>()
+  /** Type and name of a resource, see `resource-configs.ts`. */
+  readonly configs = new Set<string>()
 
   rows(): { kind: ChangeKind; subject: string }[] {
     const row = (kind: ChangeKind) => (subject: string | number) => ({ kind, subject: String(subject) })
     return [
       ...[...this.topics].map(row('topic')),
       ...[...this.streams].map(row('stream')),
-      ...[...this.objects].map(row('object'))
+      ...[...this.objects].map(row('object')),
+      ...[...this.quotas].map(row('quota')),
+      ...[...this.features].map(row('feature')),
+      ...[...this.configs].map(row('config'))
     ]
   }
 }
@@ -78,6 +86,9 @@ export async function readChanges(tx: Tx, after: number, upTo: number): Promise<
     if (kind === 'topic') changes.topics.add(subject)
     else if (kind === 'stream') changes.streams.add(Number(subject))
     else if (kind === 'object') changes.objects.add(Number(subject))
+    else if (kind === 'quota') changes.quotas.add(subject)
+    else if (kind === 'feature') changes.features.add(subject)
+    else if (kind === 'config') changes.configs.add(subject)
   }
   return changes
 }

@@ -1,6 +1,14 @@
 /** For tests: an image as plain data that can be compared, and what must be true of every image. */
 import assert from 'node:assert/strict'
-import type { MetadataImage, ObjectRange, StoredObject, Stream, Topic } from './metadata.ts'
+import type {
+  ConfiguredType,
+  ConfigValues,
+  MetadataImage,
+  ObjectRange,
+  StoredObject,
+  Stream,
+  Topic
+} from './metadata.ts'
 
 export interface ImageContents {
   readonly topics: readonly Topic[]
@@ -8,7 +16,11 @@ export interface ImageContents {
   readonly ranges: readonly (readonly ObjectRange[])[]
   readonly objects: readonly StoredObject[]
   readonly rangesOf: readonly (readonly ObjectRange[])[]
+  /** By type and name of the resource. */
+  readonly configs: ReadonlyMap<ConfiguredType, ReadonlyMap<string, ConfigValues>>
 }
+
+const CONFIGURED_TYPES: readonly ConfiguredType[] = ['broker', 'group', 'client-metrics']
 
 /** Everything that can be reached in the image, in an order of its own. */
 export function contentsOf(image: MetadataImage): ImageContents {
@@ -17,7 +29,8 @@ export function contentsOf(image: MetadataImage): ImageContents {
   const ranges = streams.map((stream) => [...image.ranges(stream.id)])
   const objects = [...image.objects()].toSorted((a, b) => a.id - b.id)
   const rangesOf = objects.map((object) => image.rangesOf(object.id))
-  return { topics, streams, ranges, objects, rangesOf }
+  const configs = new Map(CONFIGURED_TYPES.map((type) => [type, image.configs(type)]))
+  return { topics, streams, ranges, objects, rangesOf, configs }
 }
 
 /**

@@ -1,9 +1,12 @@
 /** Reads from the tables what an image shows: everything, or the present state of what a change set names. */
 
 import type { ChangeSet } from './change-feed.ts'
+import { loadClientQuotas } from './client-quotas.ts'
 import { batches, type Tx } from './database.ts'
+import { loadFeatureLevels } from './feature-levels.ts'
 import type { ImageUpdate } from './image.ts'
-import type { ObjectRange, Partition, StoredObject, Stream, Topic, TopicId } from './metadata.ts'
+import type { ClientQuota, ObjectRange, Partition, StoredObject, Stream, Topic, TopicId } from './metadata.ts'
+import { loadAllConfigs, loadConfigs } from './resource-configs.ts'
 import type { Tables } from './schema.ts'
 
 export async function loadEverything(tx: Tx): Promise<ImageUpdate> {
@@ -17,7 +20,10 @@ export async function loadEverything(tx: Tx): Promise<ImageUpdate> {
     topics: new Map(assembleTopics(topics, configs, partitions).map((topic) => [topic.id, topic])),
     streams: new Map(streams.map((row) => [row.id, streamOf(row)])),
     objects: new Map(objects.map((row) => [row.id, objectOf(row)])),
-    ranges: ranges.map(rangeOf)
+    ranges: ranges.map(rangeOf),
+    quotas: await loadClientQuotas(tx),
+    features: await loadFeatureLevels(tx),
+    configs: await loadAllConfigs(tx)
   }
 }
 
@@ -45,7 +51,11 @@ export async function loadChanged(tx: Tx, changes: ChangeSet): Promise<ImageUpda
     for (const row of found) ranges.push(rangeOf(row))
   }
   ranges.sort((a, b) => a.streamId - b.streamId || a.startOffset - b.startOffset)
-  return { topics, streams, objects, ranges }
+  const quotas = new Map<string, ClientQuota | undefined>([...changes.quotas].map((key) => [key, undefined]))
+  for (const [key, quota] of await loadClientQuotas(tx, changes.quotas)) quotas.set(key, quota)
+  const configs = await loadConfigs(tx, changes.configs)
+  if (changes.features.size === 0) return { topics, streams, objects, ranges, quotas, configs }
+  return { topics, streams, objects, ranges, quotas, configs, features: await loadFeatureLevels(tx) }
 }
 
 async function loadTopics(tx: Tx, ids: readonly TopicId[]): Promise<Topic[]> {

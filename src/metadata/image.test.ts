@@ -58,7 +58,18 @@ async function commit(metadata: SqlMetadata, streams: readonly Stream[], count: 
 
 /** One random operation: what it does, and numbers that choose on what. */
 interface Step {
-  readonly kind: 'create' | 'grow' | 'delete' | 'configure' | 'open' | 'commit' | 'trim' | 'merge' | 'split' | 'compact'
+  readonly kind:
+    | 'create'
+    | 'grow'
+    | 'delete'
+    | 'configure'
+    | 'set'
+    | 'open'
+    | 'commit'
+    | 'trim'
+    | 'merge'
+    | 'split'
+    | 'compact'
   readonly which: number
   readonly size: number
   /** Which of the two writers makes it. */
@@ -69,7 +80,7 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.record({
   kind: fc.oneof(
     { weight: 2, arbitrary: fc.constant('create' as const) },
     { weight: 6, arbitrary: fc.constant('commit' as const) },
-    { weight: 6, arbitrary: fc.constantFrom('grow' as const, 'delete', 'configure', 'open', 'trim', 'trim') },
+    { weight: 6, arbitrary: fc.constantFrom('grow' as const, 'delete', 'configure', 'set', 'open', 'trim', 'trim') },
     { weight: 9, arbitrary: fc.constantFrom('merge' as const, 'split', 'compact') }
   ),
   which: fc.nat(1000),
@@ -167,6 +178,10 @@ async function take(metadata: SqlMetadata, plans: Plans, { kind, which, size }: 
   if (kind === 'delete' && size < 4) await metadata.deleteTopic(topic.id)
   if (kind === 'configure')
     await metadata.setTopicConfigs(topic.id, { [`c${size}`]: which % 2 === 0 ? 'x' : undefined })
+  if (kind === 'set') {
+    const type = which % 3 === 0 ? 'broker' : 'group'
+    await metadata.setResourceConfigs(type, `r${which % 5}`, { [`c${size}`]: which % 2 === 0 ? 'x' : undefined })
+  }
   if (kind === 'open') await metadata.openStreams(which % 5, streams.slice(0, size).map(({ id }) => id)) // biome-ignore format: short
   if (kind === 'commit') await commit(metadata, streams.filter((_, i) => (i + which) % size === 0), size) // biome-ignore format: short
   if (kind === 'merge' || kind === 'split' || kind === 'compact') await compact(metadata, plans, { kind, which, size }) // biome-ignore format: short

@@ -6,7 +6,19 @@
  * ranges grows at its end, see `image-ranges.ts`.
  */
 import { StreamRanges } from './image-ranges.ts'
-import type { MetadataImage, ObjectRange, StoredObject, Stream, Topic, TopicId } from './metadata.ts'
+import type {
+  ClientQuota,
+  ConfiguredType,
+  ConfigValues,
+  FeatureLevels,
+  MetadataImage,
+  ObjectRange,
+  StoredObject,
+  Stream,
+  Topic,
+  TopicId
+} from './metadata.ts'
+import { type ChangedConfigs, ImageConfigs } from './resource-configs.ts'
 
 /** The present state of what changed; undefined for what is gone. */
 export interface ImageUpdate {
@@ -15,6 +27,11 @@ export interface ImageUpdate {
   readonly objects: ReadonlyMap<number, StoredObject | undefined>
   /** All ranges of the objects above, by stream and offset. */
   readonly ranges: readonly ObjectRange[]
+  /** By entity key. */
+  readonly quotas?: ReadonlyMap<string, ClientQuota | undefined>
+  readonly features?: FeatureLevels
+  /** Of resources that are no topics. */
+  readonly configs?: ChangedConfigs
 }
 
 const NO_RANGES: readonly ObjectRange[] = []
@@ -28,6 +45,9 @@ export class Image implements MetadataImage {
   readonly #ranges = new Map<number, StreamRanges>()
   /** By object, of the same ranges; none is empty. */
   readonly #rangesOf = new Map<number, readonly ObjectRange[]>()
+  readonly #configs = new ImageConfigs()
+  #quotas: ReadonlyMap<string, ClientQuota> = new Map()
+  #features: FeatureLevels = { epoch: 0, levels: new Map() }
 
   topic(name: string): Topic | undefined {
     return this.#topicsByName.get(name)
@@ -73,6 +93,18 @@ export class Image implements MetadataImage {
     return this.#ranges.get(streamId)?.maxTimestamp(fromOffset) ?? -1
   }
 
+  clientQuotas(): ReadonlyMap<string, ClientQuota> {
+    return this.#quotas
+  }
+
+  featureLevels(): FeatureLevels {
+    return this.#features
+  }
+
+  configs(type: ConfiguredType): ReadonlyMap<string, ConfigValues> {
+    return this.#configs.get(type)
+  }
+
   /** Forgets everything, then applies the update. */
   replace(update: ImageUpdate): void {
     this.#topics.clear()
@@ -81,6 +113,8 @@ export class Image implements MetadataImage {
     this.#objects.clear()
     this.#ranges.clear()
     this.#rangesOf.clear()
+    this.#configs.clear()
+    this.#quotas = new Map()
     this.apply(update)
   }
 
@@ -97,6 +131,19 @@ export class Image implements MetadataImage {
       if (ranges.list.length === 0) this.#ranges.delete(id)
     }
     this.#forget(gone)
+    this.#applyQuotas(update.quotas ?? new Map())
+    if (update.features !== undefined) this.#features = update.features
+    if (update.configs !== undefined) this.#configs.apply(update.configs)
+  }
+
+  #applyQuotas(changed: ReadonlyMap<string, ClientQuota | undefined>): void {
+    if (changed.size === 0) return
+    const quotas = new Map(this.#quotas)
+    for (const [key, quota] of changed) {
+      if (quota === undefined) quotas.delete(key)
+      else quotas.set(key, quota)
+    }
+    this.#quotas = quotas
   }
 
   #applyTopics(topics: ImageUpdate['topics']): void {

@@ -8,6 +8,8 @@ import { testCompactions } from './compaction-contract.ts'
 import { type MetadataFixture, NODE, objectId, objectOf, offsets, refused, Setting } from './contract-setting.ts'
 import type { Metadata } from './metadata.ts'
 import { testObjects } from './object-contract.ts'
+import { testQuotasAndFeatures } from './quota-contract.ts'
+import { testResourceConfigs } from './resource-contract.ts'
 
 export function describeMetadata(name: string, createFixture: () => Promise<MetadataFixture>): void {
   describe(`metadata on ${name}`, () => {
@@ -27,6 +29,8 @@ export function describeMetadata(name: string, createFixture: () => Promise<Meta
     testCompactions(setting)
     testWalMarks(setting)
     testIdentities(setting)
+    testQuotasAndFeatures(setting)
+    testResourceConfigs(setting)
     testRestart(setting)
   })
 }

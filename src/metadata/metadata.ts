@@ -29,6 +29,12 @@ export interface Topic {
   readonly partitions: readonly Partition[]
 }
 
+/** What has settings and is no topic; a broker by its node id, all brokers by an empty name. */
+export type ConfiguredType = 'broker' | 'group' | 'client-metrics'
+
+/** Settings that are set, by Kafka's names. */
+export type ConfigValues = Readonly<Record<string, string>>
+
 /** A part of a stream that one object holds: offsets [startOffset, endOffset). */
 export interface ObjectRange {
   readonly objectId: number
@@ -123,6 +129,39 @@ export interface Compaction {
   readonly cleanedTo?: ReadonlyMap<number, number>
 }
 
+/**
+ * Whom a client quota is for: a name for each of one or two entity types (`user`, `client-id`, `ip`). Null is the default
+ * of the type.
+ */
+export type QuotaEntity = Readonly<Record<string, string | null>>
+
+export interface ClientQuota {
+  readonly entity: QuotaEntity
+  /** By Kafka's names: `producer_byte_rate`, … Never empty. */
+  readonly values: Readonly<Record<string, number>>
+}
+
+export interface ClientQuotaChange {
+  readonly entity: QuotaEntity
+  /** Undefined removes the value. */
+  readonly values: Readonly<Record<string, number | undefined>>
+}
+
+/** Levels of features that were set; the others have the level that the code gives them. */
+export interface FeatureLevels {
+  /** Grows with every change; 0 before the first. */
+  readonly epoch: number
+  readonly levels: ReadonlyMap<string, number>
+}
+
+/** What is known of a node that has started at least once. */
+export interface NodeState {
+  /** From `registerNode`. */
+  readonly epoch: number
+  /** Changes of the metadata so far, by all nodes: the number of the newest. */
+  readonly changes: number
+}
+
 /** Everything a broker reads without waiting. Values are immutable; a change replaces them (but see `ranges`). */
 export interface MetadataImage {
   topic(name: string): Topic | undefined
@@ -144,6 +183,14 @@ export interface MetadataImage {
   findTimestamp(streamId: number, timestamp: number, fromOffset: number): ObjectRange | undefined
   /** Largest timestamp of the ranges that end after `fromOffset`; -1 when there is none. Logarithmic. */
   maxTimestamp(streamId: number, fromOffset: number): number
+  /** By entity key (`quotaEntityKey`). The same map until a quota changes. */
+  clientQuotas(): ReadonlyMap<string, ClientQuota>
+  featureLevels(): FeatureLevels
+  /**
+   * Resources of a type that have settings, by name. The same map until one of them changes, so that who derives
+   * something from it can tell a change by comparing references.
+   */
+  configs(type: ConfiguredType): ReadonlyMap<string, ConfigValues>
 }
 
 export interface Metadata {
@@ -162,6 +209,12 @@ export interface Metadata {
   deleteTopic(topicId: TopicId): Promise<void>
   /** Sets settings; `undefined` removes one. */
   setTopicConfigs(topicId: TopicId, changes: Readonly<Record<string, string | undefined>>): Promise<Topic>
+  /** Sets settings of a resource, whether or not anything of that name exists; `undefined` removes one. */
+  setResourceConfigs(
+    type: ConfiguredType,
+    name: string,
+    changes: Readonly<Record<string, string | undefined>>
+  ): Promise<void>
 
   /**
    * Takes over the given partitions' streams for `nodeId`, in one transaction: each stream's epoch and the
@@ -206,6 +259,13 @@ export interface Metadata {
   knownObjects(objectIds: readonly number[]): Promise<ReadonlySet<number>>
   /** Forgets objects once they are physically gone; Fault `invalid` when one of them is committed. */
   forgetObjects(objectIds: readonly number[]): Promise<void>
+
+  /** Sets and removes client quotas, all or none. What a quota may be is not checked here. */
+  alterClientQuotas(changes: readonly ClientQuotaChange[]): Promise<void>
+  /** Sets levels of features, all or none. Which ones there may be is not checked here. */
+  setFeatureLevels(levels: ReadonlyMap<string, number>): Promise<void>
+  /** Undefined when the node has never started. */
+  nodeState(nodeId: number): Promise<NodeState | undefined>
 
   /** Reserves `count` producer ids that nobody else will get; returns the first. */
   allocateProducerIds(count: number): Promise<number>

@@ -9,6 +9,8 @@ import type { ColumnTypes, Database } from './database.ts'
 import { createTables } from './migrations/0001-initial.ts'
 import { addCompaction } from './migrations/0002-compaction.ts'
 import { addStorageUse } from './migrations/0003-storage-use.ts'
+import { addResourceConfigs } from './migrations/0004-resource-configs.ts'
+import { addQuotasAndFeatures } from './migrations/0005-quotas-and-features.ts'
 
 export interface Migration {
   /** Number and subject, as its file is called; never changes once released. */
@@ -20,7 +22,9 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { name: '0001-initial', up: createTables },
   { name: '0002-compaction', up: addCompaction },
-  { name: '0003-storage-use', up: addStorageUse }
+  { name: '0003-storage-use', up: addStorageUse },
+  { name: '0004-resource-configs', up: addResourceConfigs },
+  { name: '0005-quotas-and-features', up: addQuotasAndFeatures }
 ]
 
 /** PostgreSQL must hold an advisory lock around this: its CREATE TABLE IF NOT EXISTS races with itself. */

@@ -123,6 +123,31 @@ interface StorageUseTable {
   value: number
 }
 
+/** One value of a client quota. */
+interface ClientQuotaTable {
+  /** Whom it is for, see `quotaEntityKey`. */
+  entity: string
+  /** Kafka's name of the quota: `producer_byte_rate`, … */
+  quota: string
+  value: number
+}
+
+/** The level of a feature that was set; one that never was has the level that the code gives it. */
+interface FeatureLevelTable {
+  name: string
+  level: number
+}
+
+/** A setting of a resource that is no topic, by Kafka's names; see `resource-configs.ts`. */
+interface ResourceConfigTable {
+  /** `ConfiguredType`; readers skip types they do not know. */
+  resource_type: string
+  /** Of a broker its node id, or nothing for all of them. */
+  resource_name: string
+  name: string
+  value: string
+}
+
 /** Names of the migrations that have run. */
 interface MigrationTable {
   name: string
@@ -142,5 +167,8 @@ export interface Tables {
   change: ChangeTable
   device: DeviceTable
   storage_use: StorageUseTable
+  resource_config: ResourceConfigTable
+  client_quota: ClientQuotaTable
+  feature_level: FeatureLevelTable
   migration: MigrationTable
 }

@@ -1,7 +1,7 @@
-/** Numbers that are handed out once: ids of streams, objects and producers, and the places in the change feed. */
+/** Numbers that are handed out once: ids of streams, objects and producers, places in the change feed, epochs of feature levels. */
 import type { Tx } from './database.ts'
 
-export type SequenceName = 'stream' | 'object' | 'producer' | 'change'
+export type SequenceName = 'stream' | 'object' | 'producer' | 'change' | 'feature'
 
 /**
  * Reserves `count` numbers and returns the first; a sequence starts at 1. A rolled-back transaction gives them back.

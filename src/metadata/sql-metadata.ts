@@ -8,16 +8,21 @@
 import type { Clock } from '../runtime/clock.ts'
 import { Fault } from '../runtime/fault.ts'
 import type { Random } from '../runtime/random.ts'
-import { appendChanges, ChangeSet, lockFeed } from './change-feed.ts'
+import { appendChanges, ChangeSet, lastSeq, lockFeed } from './change-feed.ts'
+import { alterClientQuotas } from './client-quotas.ts'
 import { commitCompaction } from './commit-compaction.ts'
 import { commitUpload } from './commit-upload.ts'
 import type { Database, Tx } from './database.ts'
+import { setFeatureLevels } from './feature-levels.ts'
 import { ImageFollower } from './image-follower.ts'
 import type {
+  ClientQuotaChange,
   Compaction,
+  ConfiguredType,
   Metadata,
   MetadataImage,
   NewTopic,
+  NodeState,
   Snapshot,
   StoredObject,
   Topic,
@@ -26,6 +31,7 @@ import type {
 } from './metadata.ts'
 import { requireNodeEpoch } from './nodes.ts'
 import { expiredObjects, forgetObjects, knownObjects, prepareObject, renewObjects } from './objects.ts'
+import { setResourceConfigs } from './resource-configs.ts'
 import { allocate } from './sequences.ts'
 import { openStreams, trimStream } from './streams.ts'
 import { createPartitions, createTopic, deleteTopic, randomId, setTopicConfigs } from './topics.ts'
@@ -101,6 +107,14 @@ export class SqlMetadata implements Metadata {
     return this.#topic(topicId)
   }
 
+  setResourceConfigs(
+    type: ConfiguredType,
+    name: string,
+    values: Readonly<Record<string, string | undefined>>
+  ): Promise<void> {
+    return this.#write((tx, changes) => setResourceConfigs(tx, changes, type, name, values))
+  }
+
   openStreams(
     nodeId: number,
     streamIds: readonly number[],
@@ -150,6 +164,21 @@ export class SqlMetadata implements Metadata {
 
   forgetObjects(objectIds: readonly number[]): Promise<void> {
     return this.#write((tx) => forgetObjects(tx, objectIds))
+  }
+
+  alterClientQuotas(alterations: readonly ClientQuotaChange[]): Promise<void> {
+    return this.#write((tx, changes) => alterClientQuotas(tx, changes, alterations))
+  }
+
+  setFeatureLevels(levels: ReadonlyMap<string, number>): Promise<void> {
+    return this.#write((tx, changes) => setFeatureLevels(tx, changes, levels))
+  }
+
+  nodeState(nodeId: number): Promise<NodeState | undefined> {
+    return this.#database.read(async (tx) => {
+      const node = await tx.selectFrom('node').select('epoch').where('id', '=', nodeId).executeTakeFirst()
+      return node === undefined ? undefined : { epoch: node.epoch, changes: await lastSeq(tx) }
+    })
   }
 
   async allocateProducerIds(count: number): Promise<number> {

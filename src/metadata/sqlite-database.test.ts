@@ -119,7 +119,9 @@ test('a database of the first version opens and keeps what it holds', async () =
   await first.write(async (tx) => {
     await sql`alter table stream drop column cleaned_offset`.execute(tx)
     await sql`alter table node drop column wal_mark`.execute(tx)
-    await sql`drop table storage_use`.execute(tx)
+    for (const table of ['storage_use', 'resource_config', 'client_quota', 'feature_level']) {
+      await tx.schema.dropTable(table).execute()
+    }
     await tx.deleteFrom('migration').where('name', '>', '0001-initial').execute()
     await sql`insert into stream values (3, 1, 0, 7)`.execute(tx)
     await sql`insert into node values (5, 9)`.execute(tx)

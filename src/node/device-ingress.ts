@@ -21,6 +21,8 @@ export interface DeviceIngressParts {
   readonly database: Database
   /** Address of the Kafka port: the gateway reaches the broker as it would reach any Kafka. */
   readonly bootstrap: string
+  /** What `GET /metrics` answers. */
+  readonly metrics: () => string
   /** Told how to stop each part, in the order in which they were started. */
   readonly onClose: (close: () => Promise<void>) => void
 }
@@ -41,13 +43,13 @@ export async function openDeviceIngress(parts: DeviceIngressParts): Promise<Devi
 }
 
 async function openGateway(parts: DeviceIngressParts, registry: SqlDeviceRegistry): Promise<Gateway> {
-  const { configuration, clock, random, log, bootstrap, onClose } = parts
+  const { configuration, clock, random, log, bootstrap, metrics, onClose } = parts
   const partitions = configuration.defaultPartitions
   const topics = [telemetryTopic, deadLetterTopic].map((name) => ({ name, partitions }))
   const sink = await createRecordProducer({ bootstrap: [bootstrap], topics, clock, log })
   onClose(() => sink.close())
   const { host, mqttPort, httpPort } = configuration
-  const gateway = await startGateway({ host, mqttPort, httpPort, registry, sink, clock, random, log })
+  const gateway = await startGateway({ host, mqttPort, httpPort, registry, sink, clock, random, log, metrics })
   onClose(() => gateway.close())
   return gateway
 }

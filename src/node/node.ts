@@ -6,7 +6,6 @@
 import { Broker } from '../broker/broker.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Configuration } from '../runtime/configuration.ts'
-import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
 import type { DeviceIngress } from './device-ingress.ts'
 import { tuneHeap } from './heap.ts'
@@ -30,7 +29,7 @@ export interface RunningNode {
 /** What a part of the node is made from. */
 interface Parts extends NodeEffects {
   readonly configuration: Configuration
-  readonly log: Log
+  readonly log: ReturnType<typeof createLogger>
 }
 
 /** Fault `conflict` when a port or the data directory is taken, `corrupt` when stored data contradicts itself. */
@@ -55,6 +54,7 @@ export async function startNode(configuration: Configuration, effects: NodeEffec
       ...parts,
       database: storage.database,
       bootstrap: address(configuration, broker.port),
+      metrics: () => broker.clientMetricsText(),
       onClose: (closer) => closers.push(closer)
     })
     return { status: () => status(parts, startedMs, storage, broker, ingress), failed: aborted(failure.signal), close }
@@ -98,7 +98,8 @@ function createBroker({ configuration, clock, random, log }: Parts, { metadata, 
     producerExpirationMs: configuration.producerIdExpirationMs,
     offsetMapBytes: configuration.compactionMemoryBytes,
     groupInitialRebalanceDelayMs: configuration.groupInitialRebalanceDelayMs,
-    groupMinSessionTimeoutMs: configuration.groupMinSessionTimeoutMs
+    groupMinSessionTimeoutMs: configuration.groupMinSessionTimeoutMs,
+    logLevel: log
   })
 }
 

@@ -1,5 +1,13 @@
 /** Rows of groups and the offsets they commit. */
 
+import {
+  ConsumerGroupDescribeRequest,
+  ConsumerGroupDescribeResponse
+} from '../../wire/messages/consumer-group-describe.ts'
+import {
+  ConsumerGroupHeartbeatRequest,
+  ConsumerGroupHeartbeatResponse
+} from '../../wire/messages/consumer-group-heartbeat.ts'
 import { DeleteGroupsRequest, DeleteGroupsResponse } from '../../wire/messages/delete-groups.ts'
 import { DescribeGroupsRequest, DescribeGroupsResponse } from '../../wire/messages/describe-groups.ts'
 import { HeartbeatRequest, HeartbeatResponse } from '../../wire/messages/heartbeat.ts'
@@ -10,8 +18,11 @@ import { OffsetCommitRequest, OffsetCommitResponse } from '../../wire/messages/o
 import { OffsetDeleteRequest, OffsetDeleteResponse } from '../../wire/messages/offset-delete.ts'
 import { OffsetFetchRequest, OffsetFetchResponse } from '../../wire/messages/offset-fetch.ts'
 import { SyncGroupRequest, SyncGroupResponse } from '../../wire/messages/sync-group.ts'
+import { TxnOffsetCommitRequest, TxnOffsetCommitResponse } from '../../wire/messages/txn-offset-commit.ts'
 import { type Api, api } from '../api.ts'
-import type { GroupCoordinator } from '../groups/group-coordinator.ts'
+import type { Coordinators } from '../coordinators.ts'
+import { consumerGroupDescribeHandler } from '../handlers/consumer-group-describe.ts'
+import { consumerGroupHeartbeatHandler } from '../handlers/consumer-group-heartbeat.ts'
 import { deleteGroupsHandler } from '../handlers/delete-groups.ts'
 import { describeGroupsHandler } from '../handlers/describe-groups.ts'
 import { heartbeatHandler } from '../handlers/heartbeat.ts'
@@ -22,8 +33,9 @@ import { offsetCommitHandler } from '../handlers/offset-commit.ts'
 import { offsetDeleteHandler } from '../handlers/offset-delete.ts'
 import { offsetFetchHandler } from '../handlers/offset-fetch.ts'
 import { syncGroupHandler } from '../handlers/sync-group.ts'
+import { txnOffsetCommitHandler } from '../handlers/txn-offset-commit.ts'
 
-export function groupApis(groups: GroupCoordinator): Api[] {
+export function groupApis({ groups, consumerGroups }: Coordinators): Api[] {
   return [
     api(OffsetCommitRequest, OffsetCommitResponse, offsetCommitHandler(groups)),
     api(OffsetFetchRequest, OffsetFetchResponse, offsetFetchHandler(groups)),
@@ -34,6 +46,9 @@ export function groupApis(groups: GroupCoordinator): Api[] {
     api(DescribeGroupsRequest, DescribeGroupsResponse, describeGroupsHandler(groups)),
     api(ListGroupsRequest, ListGroupsResponse, listGroupsHandler(groups)),
     api(DeleteGroupsRequest, DeleteGroupsResponse, deleteGroupsHandler(groups)),
-    api(OffsetDeleteRequest, OffsetDeleteResponse, offsetDeleteHandler(groups))
+    api(OffsetDeleteRequest, OffsetDeleteResponse, offsetDeleteHandler(groups)),
+    api(TxnOffsetCommitRequest, TxnOffsetCommitResponse, txnOffsetCommitHandler(groups)),
+    api(ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, consumerGroupHeartbeatHandler(consumerGroups)),
+    api(ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, consumerGroupDescribeHandler(consumerGroups))
   ]
 }

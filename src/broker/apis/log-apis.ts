@@ -10,6 +10,7 @@ import {
 import { ProduceRequest, ProduceResponse } from '../../wire/messages/produce.ts'
 import { type Api, api } from '../api.ts'
 import type { BrokerParts } from '../broker-parts.ts'
+import type { Coordinators } from '../coordinators.ts'
 import { deleteRecordsHandler } from '../handlers/delete-records.ts'
 import { fetchHandler } from '../handlers/fetch.ts'
 import { listOffsetsHandler } from '../handlers/list-offsets.ts'
@@ -17,9 +18,9 @@ import { offsetForLeaderEpochHandler } from '../handlers/offset-for-leader-epoch
 import { produceHandler } from '../handlers/produce.ts'
 import { refuseLegacyProduce } from '../handlers/produce-legacy.ts'
 
-export function logApis(parts: BrokerParts): Api[] {
+export function logApis(parts: BrokerParts, { transactionVerification }: Coordinators): Api[] {
   return [
-    api(ProduceRequest, ProduceResponse, produceHandler(parts), {
+    api(ProduceRequest, ProduceResponse, produceHandler(parts, transactionVerification), {
       pipelined: true,
       advertisedFrom: 0,
       refuse: refuseLegacyProduce

@@ -1,5 +1,9 @@
-/** Rows of topics and what is told of them. */
+/** Rows of topics, where their partitions are, and what is told of them. */
 
+import {
+  AlterPartitionReassignmentsRequest,
+  AlterPartitionReassignmentsResponse
+} from '../../wire/messages/alter-partition-reassignments.ts'
 import { CreatePartitionsRequest, CreatePartitionsResponse } from '../../wire/messages/create-partitions.ts'
 import { CreateTopicsRequest, CreateTopicsResponse } from '../../wire/messages/create-topics.ts'
 import { DeleteTopicsRequest, DeleteTopicsResponse } from '../../wire/messages/delete-topics.ts'
@@ -8,15 +12,23 @@ import {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse
 } from '../../wire/messages/describe-topic-partitions.ts'
+import { ElectLeadersRequest, ElectLeadersResponse } from '../../wire/messages/elect-leaders.ts'
+import {
+  ListPartitionReassignmentsRequest,
+  ListPartitionReassignmentsResponse
+} from '../../wire/messages/list-partition-reassignments.ts'
 import { MetadataRequest, MetadataResponse } from '../../wire/messages/metadata.ts'
 import { type Api, api } from '../api.ts'
 import type { BrokerParts } from '../broker-parts.ts'
 import type { Coordinators } from '../coordinators.ts'
+import { alterPartitionReassignmentsHandler } from '../handlers/alter-partition-reassignments.ts'
 import { createPartitionsHandler } from '../handlers/create-partitions.ts'
 import { createTopicsHandler } from '../handlers/create-topics.ts'
 import { deleteTopicsHandler } from '../handlers/delete-topics.ts'
 import { describeLogDirsHandler } from '../handlers/describe-log-dirs.ts'
 import { describeTopicPartitionsHandler } from '../handlers/describe-topic-partitions.ts'
+import { electLeadersHandler } from '../handlers/elect-leaders.ts'
+import { listPartitionReassignmentsHandler } from '../handlers/list-partition-reassignments.ts'
 import { metadataHandler } from '../handlers/metadata.ts'
 
 export function topicApis(parts: BrokerParts, { groups }: Coordinators): Api[] {
@@ -26,6 +38,13 @@ export function topicApis(parts: BrokerParts, { groups }: Coordinators): Api[] {
     api(DeleteTopicsRequest, DeleteTopicsResponse, deleteTopicsHandler(parts, groups)),
     api(CreatePartitionsRequest, CreatePartitionsResponse, createPartitionsHandler(parts)),
     api(DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, describeTopicPartitionsHandler(parts)),
-    api(DescribeLogDirsRequest, DescribeLogDirsResponse, describeLogDirsHandler(parts))
+    api(DescribeLogDirsRequest, DescribeLogDirsResponse, describeLogDirsHandler(parts)),
+    api(ElectLeadersRequest, ElectLeadersResponse, electLeadersHandler(parts)),
+    api(
+      AlterPartitionReassignmentsRequest,
+      AlterPartitionReassignmentsResponse,
+      alterPartitionReassignmentsHandler(parts)
+    ),
+    api(ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, listPartitionReassignmentsHandler(parts))
   ]
 }

@@ -12,6 +12,7 @@ import type { Entry } from '../../stream/entry.ts'
 import { type BatchFilter, filterBatch } from '../../wire/records/batch-filter.ts'
 import { deleteHorizonMs, hasProducerId, isControl, parseBatchHeader } from '../../wire/records/batch-header.ts'
 import type { RecordCursor } from '../../wire/records/records.ts'
+import type { AbortedTransaction } from '../partition/aborted-transactions.ts'
 import { CleanedTransactions } from './cleaned-transactions.ts'
 import type { CompactedLog } from './compacted-log.ts'
 import { DECOMPRESSED_BYTES_MAX } from './dirty-keys.ts'
@@ -23,6 +24,8 @@ const NO_TIMESTAMP = -1
 export interface RetentionRules {
   readonly log: CompactedLog
   readonly map: OffsetMap
+  /** Those that overlap what is cleaned. */
+  readonly aborted: readonly AbortedTransaction[]
   /** Offset after the last batch that is cleaned. */
   readonly endOffset: number
   readonly nowMs: number
@@ -36,7 +39,7 @@ export class BatchRetention {
 
   constructor(rules: RetentionRules) {
     this.#rules = rules
-    this.transactions = new CleanedTransactions(rules.log.abortedTransactions(0, rules.endOffset))
+    this.transactions = new CleanedTransactions(rules.aborted)
   }
 
   /** What takes the entry's place; itself when nothing goes. To be asked in offset order, once for each. */

@@ -5,26 +5,9 @@
  * A marker may only go after the last batch of its transaction has gone, or a reader would take what it still finds of it
  * for part of the producer's next one.
  */
-import {
-  BATCH_HEADER_BYTES,
-  type BatchHeader,
-  isTransactional,
-  lastOffset,
-  type RecordBatch
-} from '../../wire/records/batch-header.ts'
-import { readRecords } from '../../wire/records/records.ts'
-
-export interface AbortedTransaction {
-  readonly producerId: number
-  readonly firstOffset: number
-  /** Offset of its marker. */
-  readonly lastOffset: number
-}
-
-/** `EndTransactionMarker` types, the second int16 of a control record's key (KIP-98). */
-const ABORT = 0
-const COMMIT = 1
-const CONTROL_TYPE_POSITION = 2
+import { type BatchHeader, isTransactional, lastOffset, type RecordBatch } from '../../wire/records/batch-header.ts'
+import { readEndMarker } from '../../wire/records/end-marker.ts'
+import type { AbortedTransaction } from '../partition/aborted-transactions.ts'
 
 export class CleanedTransactions {
   /** Aborted transactions whose marker has been passed without a batch of theirs: readers need not know them any more. */
@@ -55,22 +38,16 @@ export class CleanedTransactions {
   passMarker(batch: RecordBatch): boolean {
     const { header } = batch
     this.#reach(lastOffset(header))
-    switch (controlType(batch)) {
-      case undefined:
-        return true
-      case ABORT: {
-        const aborted = this.#abortedOf(header)
-        this.#aborted.delete(header.producerId)
-        if (aborted === undefined) return true
-        if (this.#withData.delete(aborted)) return false
-        this.vanished.push(aborted)
-        return true
-      }
-      case COMMIT:
-        return !this.#committing.delete(header.producerId)
-      default:
-        return false
-    }
+    if (header.recordCount === 0) return true
+    const end = readEndMarker(batch)
+    if (end === undefined) return false
+    if (end.committed) return !this.#committing.delete(header.producerId)
+    const aborted = this.#abortedOf(header)
+    this.#aborted.delete(header.producerId)
+    if (aborted === undefined) return true
+    if (this.#withData.delete(aborted)) return false
+    this.vanished.push(aborted)
+    return true
   }
 
   #reach(offset: number): void {
@@ -85,10 +62,4 @@ export class CleanedTransactions {
     const aborted = this.#aborted.get(header.producerId)
     return aborted !== undefined && header.baseOffset <= aborted.lastOffset ? aborted : undefined
   }
-}
-
-/** `undefined` for a control batch that holds no record any more. */
-function controlType({ header, bytes }: RecordBatch): number | undefined {
-  const [record] = readRecords(header, bytes.subarray(BATCH_HEADER_BYTES, header.sizeInBytes))
-  return record === undefined ? undefined : record.key?.readInt16BE(CONTROL_TYPE_POSITION)
 }

@@ -1,8 +1,8 @@
 /** A partition as compaction by key sees it. */
+import type { AbortedTransaction } from '../partition/aborted-transactions.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { TopicSettings } from '../topic-settings.ts'
 import type { Topics } from '../topics.ts'
-import type { AbortedTransaction } from './cleaned-transactions.ts'
 
 /** What a producer that may still send has left in the log last. */
 export interface LastRecord {
@@ -21,7 +21,10 @@ export interface CompactedLog {
   readonly firstUnstableOffset: number
   lastRecordOf(producerId: number): LastRecord | undefined
   /** Those that overlap [fromOffset, toOffset). */
-  abortedTransactions(fromOffset: number, toOffset: number): readonly AbortedTransaction[]
+  abortedTransactions(
+    fromOffset: number,
+    toOffset: number
+  ): readonly AbortedTransaction[] | Promise<readonly AbortedTransaction[]>
   /**
    * Nothing is left of these in objects but their markers. When it resolves, memory holds nothing of them either, and
    * readers are told of them no more, not even after a crash: their markers may go next time, and a reader that waits for
@@ -47,14 +50,18 @@ function compactedLog(partition: Partition, settings: TopicSettings): CompactedL
     settings,
     startOffset: partition.startOffset,
     firstUnstableOffset: partition.lastStableOffset,
-    lastRecordOf: (producerId) => {
-      const durable = partition.producers
-        .get(producerId)
-        ?.batches.findLast(({ lastOffset }) => lastOffset < partition.highWatermark)
-      return durable && { dataOffset: durable.lastOffset, producerEpoch: durable.producerEpoch }
-    },
-    // This broker has no transactions yet.
-    abortedTransactions: () => [],
-    forgetAborted: () => Promise.resolve()
+    lastRecordOf: (producerId) => lastRecordOf(partition, producerId),
+    abortedTransactions: (fromOffset, toOffset) => partition.producers.aborted.overlapping(fromOffset, toOffset),
+    // Saved with the next upload. There is one before the next cleaning, as nothing else makes a partition dirty; only where
+    // this cleaning left some out (transactions that were open, records too young, a full map) may a crash come between.
+    forgetAborted: (transactions) => {
+      partition.producers.aborted.forget(transactions)
+      return Promise.resolve()
+    }
   }
+}
+
+function lastRecordOf({ producers, highWatermark }: Partition, producerId: number): LastRecord | undefined {
+  const durable = producers.states.get(producerId)?.asOf(highWatermark)
+  return durable && { dataOffset: durable.batches.at(-1)?.lastOffset, producerEpoch: durable.epoch }
 }

@@ -38,7 +38,7 @@ export interface Mapping {
 
 export async function mapDirtyKeys(mapping: Mapping): Promise<MappedKeys> {
   const { log, rewriting, fromOffset, toOffset, map, newestMs, pace } = mapping
-  const transactions = new CleanedTransactions(log.abortedTransactions(fromOffset, toOffset))
+  const transactions = new CleanedTransactions(await log.abortedTransactions(fromOffset, toOffset))
   let endOffset = fromOffset
   let bytes = 0
   for await (const entries of rewriting.scan(log.streamId, fromOffset, toOffset)) {

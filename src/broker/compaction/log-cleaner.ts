@@ -117,7 +117,8 @@ export class LogCleaner {
     const stream = image.stream(streamId)
     if (stream === undefined || !(await this.#isWorthwhile(dirt, mapped))) return
     const { endOffset } = mapped
-    const retention = new BatchRetention({ log: dirt.log, map, endOffset, nowMs: clock.now() })
+    const aborted = await dirt.log.abortedTransactions(0, endOffset)
+    const retention = new BatchRetention({ log: dirt.log, map, aborted, endOffset, nowMs: clock.now() })
     const done = await rewriting.rewrite({
       streamId,
       fromOffset: 0,

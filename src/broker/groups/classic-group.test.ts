@@ -414,14 +414,21 @@ test('a commit is accepted from a member of this generation, and from outside on
   const { group, members } = stable(1)
   const [memberId = ''] = members
   const commit = (fields: object) =>
-    commitError(group.group, { memberId: '', instanceId: null, generation: -1, ...fields })
-  assert.equal(commit({ memberId, generation: 1 }), 'NONE')
-  assert.equal(commit({ memberId, generation: 0 }), 'ILLEGAL_GENERATION')
-  assert.equal(commit({ memberId: 'stranger', generation: 1 }), 'UNKNOWN_MEMBER_ID')
+    commitError(group.group, {
+      memberId: '',
+      instanceId: null,
+      epoch: -1,
+      transactional: false,
+      apiVersion: 9,
+      ...fields
+    })
+  assert.equal(commit({ memberId, epoch: 1 }), 'NONE')
+  assert.equal(commit({ memberId, epoch: 0 }), 'ILLEGAL_GENERATION')
+  assert.equal(commit({ memberId: 'stranger', epoch: 1 }), 'UNKNOWN_MEMBER_ID')
   assert.equal(commit({}), 'UNKNOWN_MEMBER_ID')
   group.join({ memberId })
   assert.equal(group.group.state, 'CompletingRebalance')
-  assert.equal(commit({ memberId, generation: 2 }), 'REBALANCE_IN_PROGRESS')
+  assert.equal(commit({ memberId, epoch: 2 }), 'REBALANCE_IN_PROGRESS')
   group.leave({ memberId })
   assert.equal(commit({}), 'NONE')
 })
@@ -431,7 +438,10 @@ test('a member of a rebalancing group may still commit what it read in its gener
   const [first = '', memberId = ''] = members
   group.join({ memberId: first })
   assert.equal(group.group.state, 'PreparingRebalance')
-  assert.equal(commitError(group.group, { memberId, instanceId: null, generation: 1 }), 'NONE')
+  assert.equal(
+    commitError(group.group, { memberId, instanceId: null, epoch: 1, transactional: false, apiVersion: 9 }),
+    'NONE'
+  )
 })
 
 test('subscriptions are read from what consumers say, and assumed when it cannot be read', () => {

@@ -14,7 +14,13 @@
  */
 import { Draft } from './group-draft.ts'
 import { join } from './group-join.ts'
-import { completeJoin, expireMember, expireSync, extendOrCompleteInitialRebalance } from './group-rebalance.ts'
+import {
+  completeJoin,
+  expireMember,
+  expireSync,
+  extendOrCompleteInitialRebalance,
+  prepareRebalance
+} from './group-rebalance.ts'
 import { close, heartbeat, keepAlive, leave, loaded, sync } from './group-session.ts'
 import type { ClassicGroup, Deadline, GroupEvent, GroupSettings, Step } from './group-state.ts'
 
@@ -36,6 +42,9 @@ export function step(group: ClassicGroup, event: GroupEvent, now: number, settin
       break
     case 'loaded':
       loaded(draft)
+      break
+    case 'rebalance':
+      prepareRebalance(draft, event.reason)
       break
     case 'close':
       close(draft, event.error)

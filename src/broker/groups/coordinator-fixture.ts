@@ -4,14 +4,24 @@ import { silentLog } from '../../runtime/log.ts'
 import { seededRandom } from '../../runtime/random.ts'
 import { VirtualClock } from '../../runtime/virtual-clock.ts'
 import { ZERO_UUID } from '../../wire/buffers.ts'
+import { ErrorCode } from '../../wire/error-codes.ts'
+import type {
+  ConsumerGroupHeartbeatRequest,
+  ConsumerGroupHeartbeatResponse
+} from '../../wire/messages/consumer-group-heartbeat.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from '../../wire/messages/join-group.ts'
 import type { OffsetCommitRequest } from '../../wire/messages/offset-commit.ts'
 import type { OffsetFetchRequest } from '../../wire/messages/offset-fetch.ts'
 import type { SyncGroupResponse } from '../../wire/messages/sync-group.ts'
+import { DEFAULT_GROUP_SETTINGS, type GroupSettings } from '../group-settings.ts'
 import { MemoryRecordLogs } from '../memory-record-logs.ts'
+import type { VerificationRequest } from '../transactions/transaction-partitions.ts'
+import { createConsumerGroups } from './consumer/consumer-composition.ts'
+import type { ConsumerGroups } from './consumer/consumer-groups.ts'
 import { type CoordinatorSettings, defaultCoordinatorSettings, GroupCoordinator } from './group-coordinator.ts'
 import type { GroupContext } from './group-membership.ts'
-import type { TopicDirectory } from './offsets.ts'
+import { GroupShards } from './group-shards.ts'
+import type { TopicDirectory } from './topic-directory.ts'
 
 export const context = (apiVersion: number): GroupContext => ({
   apiVersion,
@@ -25,6 +35,7 @@ class FixtureTopics implements TopicDirectory {
     ['cars', 'carsAAAAAAAAAAAAAAAAAA'],
     ['boats', 'boatsAAAAAAAAAAAAAAAAA']
   ])
+  changes = 0
 
   topicExists(topic: string, partition: number): boolean {
     return this.ids.has(topic) && partition >= 0 && partition < 3
@@ -37,6 +48,18 @@ class FixtureTopics implements TopicDirectory {
   topicId(topic: string): string | undefined {
     return this.ids.get(topic)
   }
+
+  partitionCount(topic: string): number | undefined {
+    return this.ids.has(topic) ? 3 : undefined
+  }
+
+  names(): Iterable<string> {
+    return this.ids.keys()
+  }
+
+  revision(): number {
+    return this.changes
+  }
 }
 
 export class CoordinatorFixture {
@@ -44,24 +67,44 @@ export class CoordinatorFixture {
   readonly topics = new FixtureTopics()
   readonly logs: MemoryRecordLogs
   readonly settings: CoordinatorSettings
-  coordinator: GroupCoordinator
+  shards!: GroupShards
+  coordinator!: GroupCoordinator
+  consumerGroups!: ConsumerGroups
+  groupSettings: GroupSettings = DEFAULT_GROUP_SETTINGS
+  /** What the coordinator of transactions says of all of them. */
+  verified: number = ErrorCode.NONE
+  readonly verifications: VerificationRequest[] = []
+  readonly verification = {
+    verify: async (request: VerificationRequest): Promise<number[]> => {
+      this.verifications.push(request)
+      return request.partitions.map(() => this.verified)
+    }
+  }
   #seed = 1
 
   constructor(settings: Partial<CoordinatorSettings> = {}, logs = new MemoryRecordLogs()) {
     this.logs = logs
     this.settings = { ...defaultCoordinatorSettings, ...settings }
-    this.coordinator = this.#create()
+    this.#create()
   }
 
-  #create(): GroupCoordinator {
+  #create(): void {
     const { clock, logs, topics, settings } = this
-    return new GroupCoordinator({ clock, random: seededRandom(this.#seed++), log: silentLog, logs, topics, settings })
+    const { loadGraceMs } = settings
+    const random = seededRandom(this.#seed++)
+    const settingsOf = () => this.groupSettings
+    const consumers = createConsumerGroups({ clock, random, topics, settings, settingsOf })
+    const { classicRequests } = consumers
+    this.shards = new GroupShards({ clock, log: silentLog, logs, settings, rules: [consumers.rules], loadGraceMs })
+    const { shards, verification } = this
+    this.coordinator = new GroupCoordinator({ clock, random, shards, topics, settings, verification, classicRequests })
+    this.consumerGroups = consumers.groups(this.shards)
   }
 
   /** The process ends and another one starts on the same log. */
   restart(): void {
-    this.coordinator.close()
-    this.coordinator = this.#create()
+    this.shards.close()
+    this.#create()
   }
 
   join(fields: Partial<JoinGroupRequest> = {}, apiVersion = 9): Promise<JoinGroupResponse> {
@@ -104,6 +147,33 @@ export class CoordinatorFixture {
     const { memberId, generationId } = await joining
     await this.sync(memberId, generationId, fields.groupInstanceId ?? null)
     return memberId
+  }
+
+  /** A heartbeat of the newer protocol; joins `fleet` and subscribes to `cars` unless `fields` say otherwise. */
+  consumerHeartbeat(
+    fields: Partial<ConsumerGroupHeartbeatRequest> & { memberId: string }
+  ): Promise<ConsumerGroupHeartbeatResponse> {
+    const joins = (fields.memberEpoch ?? 0) === 0
+    const request: ConsumerGroupHeartbeatRequest = {
+      groupId: 'fleet',
+      memberEpoch: 0,
+      instanceId: null,
+      rackId: null,
+      rebalanceTimeoutMs: joins ? 60_000 : -1,
+      subscribedTopicNames: joins ? ['cars'] : null,
+      subscribedTopicRegex: null,
+      serverAssignor: null,
+      topicPartitions: joins ? [] : null,
+      ...fields
+    }
+    return this.consumerGroups.heartbeat(request, context(1))
+  }
+
+  /** Type and state of a group, as ListGroups shows them. */
+  async listed(groupId = 'fleet'): Promise<string | undefined> {
+    const { groups } = await this.coordinator.listGroups({ statesFilter: [], typesFilter: [] })
+    const group = groups.find((one) => one.groupId === groupId)
+    return group && `${group.groupType} ${group.groupState}`
   }
 
   commitRequest(offset: number, fields: Partial<OffsetCommitRequest> = {}): OffsetCommitRequest {

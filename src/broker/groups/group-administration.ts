@@ -1,4 +1,7 @@
-/** ListGroups, DescribeGroups and DeleteGroups. What is not yet durable is waited for: an answer never goes back. */
+/**
+ * ListGroups, DescribeGroups and DeleteGroups, over groups of all types; DescribeGroups knows classic ones only. What is
+ * not yet durable is waited for: an answer never goes back.
+ */
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { DeleteGroupsRequest, DeleteGroupsResponse } from '../../wire/messages/delete-groups.ts'
 import type { DescribeGroupsRequest, DescribeGroupsResponse } from '../../wire/messages/describe-groups.ts'
@@ -6,6 +9,8 @@ import type { ListGroupsRequest, ListGroupsResponse } from '../../wire/messages/
 import { noAssignment } from './group-draft.ts'
 import { GroupShard, type Route } from './group-shard.ts'
 import type { ClassicGroup, Member } from './group-state.ts'
+import type { AnyRules } from './hosted-group.ts'
+import type { ShardGroup } from './shard-entry.ts'
 
 type FindRoute = (groupId: string) => Promise<Route>
 type DescribedGroup = DescribeGroupsResponse['groups'][number]
@@ -14,6 +19,10 @@ type DescribedGroup = DescribeGroupsResponse['groups'][number]
 const allGroupOperations = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11)
 /** Kafka's value for "was not asked for". */
 const operationsUnknown = -0x8000_0000
+
+export function authorizedOperations(wanted: boolean): number {
+  return wanted ? allGroupOperations : operationsUnknown
+}
 
 export async function listGroups(request: ListGroupsRequest, routes: readonly Route[]): Promise<ListGroupsResponse> {
   const failed = (errorCode: number): ListGroupsResponse => ({ throttleTimeMs: 0, errorCode, groups: [] })
@@ -26,13 +35,23 @@ export async function listGroups(request: ListGroupsRequest, routes: readonly Ro
     if (!(route instanceof GroupShard)) return failed(ErrorCode[route])
     const error = await route.settled()
     if (error !== 'NONE') return failed(ErrorCode[error])
-    for (const { groupId, protocolType, state } of route.groups()) {
-      if (states.size > 0 && !states.has(state.toLowerCase())) continue
-      if (types.size > 0 && !types.has('classic')) continue
-      groups.push({ groupId, protocolType: protocolType ?? '', groupState: state, groupType: 'classic' })
+    for (const group of route.all().map(listed)) {
+      if (states.size > 0 && !states.has(group.groupState.toLowerCase())) continue
+      if (types.size > 0 && !types.has(group.groupType)) continue
+      groups.push(group)
     }
   }
   return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, groups }
+}
+
+function listed(content: ShardGroup): ListGroupsResponse['groups'][number] {
+  if (content.type === 'classic') {
+    const { groupId, protocolType, state } = content.group
+    return { groupId, protocolType: protocolType ?? '', groupState: state, groupType: 'classic' }
+  }
+  const { rules, state } = content
+  const groupState = rules.stateName(state)
+  return { groupId: state.groupId, protocolType: rules.type, groupState, groupType: rules.type }
 }
 
 export async function describeGroups(
@@ -40,16 +59,20 @@ export async function describeGroups(
   find: FindRoute,
   apiVersion: number
 ): Promise<DescribeGroupsResponse> {
-  const authorizedOperations = request.includeAuthorizedOperations ? allGroupOperations : operationsUnknown
   const describe = async (groupId: string): Promise<DescribedGroup> => {
     const route = await find(groupId)
     const error = route instanceof GroupShard ? await route.settled() : route
-    const blank = { ...nothing, groupId, authorizedOperations }
+    const blank = {
+      ...nothing,
+      groupId,
+      authorizedOperations: authorizedOperations(request.includeAuthorizedOperations)
+    }
     if (error !== 'NONE') return { ...blank, errorCode: ErrorCode[error] }
     const group = route instanceof GroupShard ? route.group(groupId) : undefined
     if (group !== undefined) return { ...blank, ...description(group) }
     if (apiVersion < 6) return { ...blank, groupState: 'Dead' }
-    const errorMessage = `Group ${groupId} not found.`
+    const known = route instanceof GroupShard && route.find(groupId) !== undefined
+    const errorMessage = known ? `Group ${groupId} is not a classic group.` : `Group ${groupId} not found.`
     return { ...blank, groupState: 'Dead', errorCode: ErrorCode.GROUP_ID_NOT_FOUND, errorMessage }
   }
   return { throttleTimeMs: 0, groups: await Promise.all(request.groups.map(describe)) }
@@ -85,24 +108,45 @@ function description(
   }
 }
 
-export async function deleteGroups(request: DeleteGroupsRequest, find: FindRoute): Promise<DeleteGroupsResponse> {
+/** What has to go before a group of a type does, outside its shard. NONE: the group may be deleted. */
+export type GroupCleanups = Readonly<
+  Partial<Record<AnyRules['type'], (groupId: string) => Promise<keyof typeof ErrorCode>>>
+>
+
+export async function deleteGroups(
+  request: DeleteGroupsRequest,
+  find: FindRoute,
+  cleanups: GroupCleanups
+): Promise<DeleteGroupsResponse> {
   const groupIds = [...new Set(request.groupsNames)]
   const results = await Promise.all(
     groupIds.map(async (groupId) => ({
       groupId,
-      errorCode: ErrorCode[await deleteGroup(groupId, await find(groupId))]
+      errorCode: ErrorCode[await deleteGroup(groupId, await find(groupId), cleanups)]
     }))
   )
   return { throttleTimeMs: 0, results }
 }
 
-async function deleteGroup(groupId: string, route: Route): Promise<keyof typeof ErrorCode> {
+async function deleteGroup(groupId: string, route: Route, cleanups: GroupCleanups): Promise<keyof typeof ErrorCode> {
   if (!(route instanceof GroupShard)) return route
   // A commit under way must not bring the group back after its deletion.
   const error = await route.settled()
   if (error !== 'NONE') return error
-  const group = route.group(groupId)
+  const refusal = deletionRefusal(route.find(groupId))
+  if (refusal !== 'NONE') return refusal
+  const group = route.find(groupId)
+  const cleanup = group?.type === 'hosted' ? cleanups[group.rules.type] : undefined
+  if (cleanup === undefined) return route.deleteGroup(groupId)
+  const cleaned = await cleanup(groupId)
+  if (cleaned !== 'NONE') return cleaned
+  // Somebody may have joined meanwhile.
+  const late = deletionRefusal(route.find(groupId))
+  return late === 'NONE' ? route.deleteGroup(groupId) : late
+}
+
+function deletionRefusal(group: ShardGroup | undefined): 'NONE' | 'GROUP_ID_NOT_FOUND' | 'NON_EMPTY_GROUP' {
   if (group === undefined) return 'GROUP_ID_NOT_FOUND'
-  if (group.state !== 'Empty') return 'NON_EMPTY_GROUP'
-  return route.deleteGroup(groupId)
+  const empty = group.type === 'classic' ? group.group.state === 'Empty' : group.rules.isEmpty(group.state)
+  return empty ? 'NONE' : 'NON_EMPTY_GROUP'
 }

@@ -76,7 +76,7 @@ test('after a restart sessions start anew, and who does not come back is removed
   await fixture.stable()
   await fixture.clock.advance(9_000)
   fixture.restart()
-  await fixture.coordinator.load(coordinatorPartition('fleet', 4))
+  await fixture.shards.load(coordinatorPartition('fleet', 4))
   const state = async () => {
     const request = { groups: ['fleet'], includeAuthorizedOperations: false }
     return (await fixture.coordinator.describeGroups(request, context(5))).groups[0]?.groupState
@@ -138,7 +138,7 @@ test('giving a partition up refuses whoever waits there and cancels its deadline
   const joining = fixture.join({}, 3)
   await fixture.clock.advance(10)
   assert.ok(fixture.clock.sleeping > 0)
-  fixture.coordinator.unload(coordinatorPartition('fleet', 4))
+  fixture.shards.unload(coordinatorPartition('fleet', 4))
   assert.equal((await joining).errorCode, ErrorCode.NOT_COORDINATOR)
   assert.equal(fixture.clock.sleeping, 0)
 })
@@ -147,7 +147,7 @@ test('a closed coordinator refuses whoever waits, leaves no timer, and takes not
   const fixture = new CoordinatorFixture({ initialRebalanceDelayMs: 3_000 })
   const joining = fixture.join({}, 3)
   await fixture.clock.advance(10)
-  fixture.coordinator.close()
+  fixture.shards.close()
   assert.equal((await joining).errorCode, ErrorCode.NOT_COORDINATOR)
   assert.equal((await fixture.join()).errorCode, ErrorCode.COORDINATOR_NOT_AVAILABLE)
   assert.equal(fixture.clock.sleeping, 0)

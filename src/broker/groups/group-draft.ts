@@ -91,22 +91,9 @@ export class Draft implements ClassicGroup {
     this.pendingSync.clear()
   }
 
-  /** The protocol that all members support and most prefer; among equals, the one that the first of them prefers. */
+  /** See `chosenProtocol`. */
   chosenProtocol(): string | null {
-    const votes = new Map<string, number>()
-    const members = [...this.members.values()]
-    const shared = new Set(members[0]?.protocols.map((protocol) => protocol.name))
-    for (const member of members) {
-      const names = new Set(member.protocols.map((protocol) => protocol.name))
-      for (const name of shared) if (!names.has(name)) shared.delete(name)
-    }
-    for (const member of members) {
-      const vote = member.protocols.find((protocol) => shared.has(protocol.name))
-      if (vote !== undefined) votes.set(vote.name, (votes.get(vote.name) ?? 0) + 1)
-    }
-    let chosen: string | null = null
-    for (const [name, count] of votes) if (chosen === null || count > (votes.get(chosen) ?? 0)) chosen = name
-    return chosen
+    return chosenProtocol([...this.members.values()])
   }
 
   /** Whether a member that offers these protocols can work with those already here. */
@@ -234,4 +221,21 @@ export class Draft implements ClassicGroup {
   log(message: string): void {
     this.#effects.push({ type: 'log', message })
   }
+}
+
+/** The protocol that all members support and most prefer; among equals, the one that the first of them prefers. */
+export function chosenProtocol(members: readonly Pick<Member, 'protocols'>[]): string | null {
+  const votes = new Map<string, number>()
+  const shared = new Set(members[0]?.protocols.map((protocol) => protocol.name))
+  for (const member of members) {
+    const names = new Set(member.protocols.map((protocol) => protocol.name))
+    for (const name of shared) if (!names.has(name)) shared.delete(name)
+  }
+  for (const member of members) {
+    const vote = member.protocols.find((protocol) => shared.has(protocol.name))
+    if (vote !== undefined) votes.set(vote.name, (votes.get(vote.name) ?? 0) + 1)
+  }
+  let chosen: string | null = null
+  for (const [name, count] of votes) if (chosen === null || count > (votes.get(chosen) ?? 0)) chosen = name
+  return chosen
 }

@@ -6,15 +6,15 @@ import type { LeaveGroupRequest, LeaveGroupResponse } from '../../wire/messages/
 import type { SyncGroupRequest, SyncGroupResponse } from '../../wire/messages/sync-group.ts'
 import type { RequestContext } from '../handler.ts'
 import { noAssignment } from './group-draft.ts'
-import type { RouteError } from './group-shard.ts'
+import type { GroupShard, RouteError } from './group-shard.ts'
 import type {
   GroupError,
+  HeartbeatAnswer,
   HeartbeatEvent,
   JoinAnswer,
   JoinEvent,
   LeaveAnswer,
   LeaveEvent,
-  RequestId,
   SyncAnswer,
   SyncEvent
 } from './group-state.ts'
@@ -24,15 +24,20 @@ export type GroupContext = Pick<RequestContext, 'apiVersion' | 'clientId' | 'cli
 
 export type Refusal = GroupError | RouteError | 'INVALID_GROUP_ID'
 
-export function joinEvent(
-  request: RequestId,
-  message: JoinGroupRequest,
-  context: GroupContext,
-  newMemberId: string
-): JoinEvent {
+/** Answers for groups that are not classic ones; undefined: the group is, or there is none. */
+export interface ClassicRequests {
+  join(shard: GroupShard, groupId: string, event: Unasked<JoinEvent>): Promise<JoinAnswer> | undefined
+  sync(shard: GroupShard, groupId: string, event: Unasked<SyncEvent>): Promise<SyncAnswer> | undefined
+  heartbeat(shard: GroupShard, groupId: string, event: Unasked<HeartbeatEvent>): Promise<HeartbeatAnswer> | undefined
+  leave(shard: GroupShard, groupId: string, event: Unasked<LeaveEvent>): Promise<LeaveAnswer> | undefined
+}
+
+/** An event before its shard has given it a number. */
+type Unasked<Event> = Omit<Event, 'request'>
+
+export function joinEvent(message: JoinGroupRequest, context: GroupContext, newMemberId: string): Unasked<JoinEvent> {
   return {
     type: 'join',
-    request,
     memberId: message.memberId,
     newMemberId,
     instanceId: message.groupInstanceId,
@@ -67,10 +72,9 @@ export function joinResponse(
   }
 }
 
-export function syncEvent(request: RequestId, message: SyncGroupRequest): SyncEvent {
+export function syncEvent(message: SyncGroupRequest): Unasked<SyncEvent> {
   return {
     type: 'sync',
-    request,
     memberId: message.memberId,
     instanceId: message.groupInstanceId,
     generation: message.generationId,
@@ -90,13 +94,13 @@ export function syncResponse(answer: Partial<Omit<SyncAnswer, 'error'>> & { erro
   }
 }
 
-export function heartbeatEvent(request: RequestId, message: HeartbeatRequest): HeartbeatEvent {
+export function heartbeatEvent(message: HeartbeatRequest): Unasked<HeartbeatEvent> {
   const { memberId, groupInstanceId, generationId } = message
-  return { type: 'heartbeat', request, memberId, instanceId: groupInstanceId, generation: generationId }
+  return { type: 'heartbeat', memberId, instanceId: groupInstanceId, generation: generationId }
 }
 
 /** Up to v2 exactly one member leaves and is named at the top. */
-export function leaveEvent(request: RequestId, message: LeaveGroupRequest, context: GroupContext): LeaveEvent {
+export function leaveEvent(message: LeaveGroupRequest, context: GroupContext): Unasked<LeaveEvent> {
   const members =
     context.apiVersion < 3
       ? [{ memberId: message.memberId, instanceId: null, reason: null }]
@@ -105,7 +109,7 @@ export function leaveEvent(request: RequestId, message: LeaveGroupRequest, conte
           instanceId: groupInstanceId,
           reason
         }))
-  return { type: 'leave', request, members }
+  return { type: 'leave', members }
 }
 
 export function leaveResponse(

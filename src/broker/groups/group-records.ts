@@ -13,7 +13,7 @@ import { decodeVersioned, encodeVersioned, versionOf } from '../../wire/versione
 import type { LogRecord } from '../record-log.ts'
 import { noAssignment } from './group-draft.ts'
 import type { ClassicGroup, Member } from './group-state.ts'
-import type { CommittedOffset, OffsetWrite } from './offsets.ts'
+import type { CommittedOffset, OffsetWrite } from './offset-table.ts'
 import { subscribedTopics } from './subscription.ts'
 
 export type StoredRecord =

@@ -24,7 +24,7 @@ async function everyVersion<Output, Input>(
       const fixture = new CoordinatorFixture()
       const memberId = await fixture.stable({ groupInstanceId: 'truck-7' })
       await fixture.commit(3, { memberId, groupInstanceId: 'truck-7', generationIdOrMemberEpoch: 1 })
-      if (isClosed) fixture.coordinator.close()
+      if (isClosed) fixture.shards.close()
       const response = await ask(fixture, version)
       const writer = new Writer()
       message.encode(writer, version, response)

@@ -3,6 +3,7 @@
  * what can be told from the state alone. Values only; `classic-group.ts` has the rules.
  */
 import { assert } from '../../runtime/fault.ts'
+import type { CommitClaim } from './hosted-group.ts'
 
 /** Names of Kafka error codes, as in `wire/error-codes.ts`. */
 export type GroupError =
@@ -17,6 +18,9 @@ export type GroupError =
   | 'MEMBER_ID_REQUIRED'
   | 'GROUP_MAX_SIZE_REACHED'
   | 'FENCED_INSTANCE_ID'
+  | 'STALE_MEMBER_EPOCH'
+  | 'GROUP_ID_NOT_FOUND'
+  | 'UNSUPPORTED_VERSION'
 
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
 
@@ -169,6 +173,8 @@ export type GroupEvent =
   | { readonly type: 'alive'; readonly memberId: string }
   /** The group was restored from the log: its members' sessions start anew. */
   | { readonly type: 'loaded' }
+  /** Its members must join anew. */
+  | { readonly type: 'rebalance'; readonly reason: string }
   /** The coordinator gives the group up; whoever waits is answered with `error`. */
   | { readonly type: 'close'; readonly error: GroupError }
 
@@ -255,20 +261,19 @@ export function memberError(
 
 /**
  * Whether a commit of offsets may be accepted. A negative generation comes from a client outside the group protocol
- * (a simple consumer, an admin tool) and passes only while nobody is in the group.
+ * (a simple consumer, an admin tool) and passes only while nobody is in the group; producers before KIP-447 never say
+ * for which member they commit in a transaction.
  */
-export function commitError(
-  group: ClassicGroup,
-  commit: { memberId: string; instanceId: string | null; generation: number }
-): GroupError {
+export function commitError(group: ClassicGroup, commit: CommitClaim): GroupError {
+  const { memberId, instanceId, epoch, transactional } = commit
   if (group.state === 'Dead') return 'COORDINATOR_NOT_AVAILABLE'
-  if (commit.generation < 0 && group.state === 'Empty') return 'NONE'
-  if (commit.generation < 0 && commit.memberId === '' && commit.instanceId === null) return 'UNKNOWN_MEMBER_ID'
-  const error = memberError(group, commit.memberId, commit.instanceId)
+  if (epoch < 0 && group.state === 'Empty') return 'NONE'
+  if (epoch < 0 && memberId === '' && instanceId === null) return transactional ? 'NONE' : 'UNKNOWN_MEMBER_ID'
+  const error = memberError(group, memberId, instanceId)
   if (error !== 'NONE') return error
-  if (commit.generation !== group.generation) return 'ILLEGAL_GENERATION'
+  if (epoch !== group.generation) return 'ILLEGAL_GENERATION'
   // The member knows this generation, but not yet its assignment: what it commits belongs to the one before.
-  return group.state === 'CompletingRebalance' ? 'REBALANCE_IN_PROGRESS' : 'NONE'
+  return group.state === 'CompletingRebalance' && !transactional ? 'REBALANCE_IN_PROGRESS' : 'NONE'
 }
 
 /** Whether a member of the group consumes `topic`, or must be assumed to. */

@@ -1,64 +1,18 @@
-/** OffsetCommit, OffsetFetch and OffsetDelete: what they answer, given the shard that holds the group or why none does. */
+/** OffsetFetch and OffsetDelete: what they answer, given the shard that holds the group or why none does. */
 import { ZERO_UUID } from '../../wire/buffers.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
-import type { OffsetCommitRequest, OffsetCommitResponse } from '../../wire/messages/offset-commit.ts'
 import type { OffsetDeleteRequest, OffsetDeleteResponse } from '../../wire/messages/offset-delete.ts'
 import type { OffsetFetchRequest, OffsetFetchResponse } from '../../wire/messages/offset-fetch.ts'
 import { GroupShard, type Route } from './group-shard.ts'
-import { type ClassicGroup, commitError, isSubscribed } from './group-state.ts'
-import { isStale, type OffsetWrite, planCommit, type TopicDirectory } from './offsets.ts'
-
-/** From this version on topics are named by id (KIP-848); the same for commit and fetch. */
-const topicIdVersion = 10
-
-/** @param options.now wall time of the commit, milliseconds. */
-export async function commitOffsets(
-  request: OffsetCommitRequest,
-  route: Route,
-  topics: TopicDirectory,
-  options: { apiVersion: number; metadataMax: number; now: number }
-): Promise<OffsetCommitResponse> {
-  const byTopicId = options.apiVersion >= topicIdVersion
-  const plan = planCommit(request, topics, { ...options, byTopicId })
-  const partitions = plan.flatMap((topic) => topic.partitions)
-  // Whether the group accepts and what it then writes is one step: nothing may happen to the group in between.
-  let refusal: number = ErrorCode.NONE
-  if (partitions.some((partition) => !partition.settled)) {
-    refusal = acceptCommit(request, route, options.apiVersion)
-    if (refusal === ErrorCode.NONE && route instanceof GroupShard) {
-      refusal = ErrorCode[await route.write(partitions.flatMap(({ write }) => write ?? []))]
-    }
-  }
-  return {
-    throttleTimeMs: 0,
-    topics: plan.map((topic) => ({
-      name: topic.name,
-      topicId: topic.topicId,
-      partitions: topic.partitions.map(({ partitionIndex, errorCode, settled }) => ({
-        partitionIndex,
-        errorCode: settled || refusal === ErrorCode.NONE ? errorCode : refusal
-      }))
-    }))
-  }
-}
-
-function acceptCommit(request: OffsetCommitRequest, route: Route, apiVersion: number): number {
-  if (!(route instanceof GroupShard)) return ErrorCode[route]
-  const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = request
-  const group = route.group(groupId)
-  if (group === undefined) {
-    // Without a generation it is a simple consumer, whose group begins with its first commit.
-    if (generation < 0) return ErrorCode.NONE
-    return apiVersion >= 9 ? ErrorCode.GROUP_ID_NOT_FOUND : ErrorCode.ILLEGAL_GENERATION
-  }
-  const error = commitError(group, { memberId, instanceId: groupInstanceId, generation })
-  if (error === 'NONE') route.keepAlive(groupId, memberId)
-  return ErrorCode[error]
-}
+import type { GroupError } from './group-state.ts'
+import type { OffsetWrite } from './offset-table.ts'
+import { isStale, topicIdVersion } from './offsets.ts'
+import { isSubscribed, type ShardGroup } from './shard-entry.ts'
+import type { TopicDirectory } from './topic-directory.ts'
 
 type FetchedGroup = OffsetFetchResponse['groups'][number]
 type FetchedTopic = FetchedGroup['topics'][number]
-type WantedGroup = Pick<OffsetFetchRequest['groups'][number], 'groupId' | 'topics'>
+type WantedGroup = OffsetFetchRequest['groups'][number]
 
 export async function fetchOffsets(
   request: OffsetFetchRequest,
@@ -78,7 +32,12 @@ export async function fetchOffsets(
   }
   // Before v8 one group stands at the top, and before v2 its error stands at every partition.
   const named = request.topics?.map((topic) => ({ ...topic, topicId: ZERO_UUID })) ?? null
-  const { errorCode, topics: fetched } = await fetch({ groupId: request.groupId, topics: named })
+  const { errorCode, topics: fetched } = await fetch({
+    groupId: request.groupId,
+    memberId: null,
+    memberEpoch: -1,
+    topics: named
+  })
   const failed = errorCode !== ErrorCode.NONE && apiVersion < 2
   const answered = failed ? (named ?? []).map((topic) => absent(topic, topic.partitionIndexes, errorCode)) : fetched
   return { throttleTimeMs: 0, topics: answered, errorCode: failed ? ErrorCode.NONE : errorCode, groups: [] }
@@ -97,6 +56,13 @@ async function fetchGroup(
     const failure = await shard.settled()
     if (failure !== 'NONE') return { groupId, topics: [], errorCode: ErrorCode[failure] }
   }
+  const error = fetchError(shard, wanted)
+  if (error !== 'NONE') return { groupId, topics: [], errorCode: ErrorCode[error] }
+  const offset: OffsetReader = (topic, index) => {
+    const isUndecided = options.requireStable && shard.offsets.isPending(groupId, topic, index)
+    if (isUndecided) return noOffset(index, ErrorCode.UNSTABLE_OFFSET_COMMIT)
+    return offsetOf(shard, groupId, topic, index, topics)
+  }
   const fetched =
     wanted.topics?.map(({ name, topicId, partitionIndexes }) => {
       const topic = options.byTopicId ? topics.topicName(topicId) : name
@@ -104,22 +70,38 @@ async function fetchGroup(
       return {
         name: topic,
         topicId,
-        partitions: partitionIndexes.map((index) => offsetOf(shard, groupId, topic, index, topics))
+        partitions: partitionIndexes.map((index) => offset(topic, index))
       }
-    }) ?? everyTopic(shard, groupId, topics, options.byTopicId)
+    }) ?? everyTopic(shard, groupId, topics, options.byTopicId, offset)
   return { groupId, topics: fetched, errorCode: ErrorCode.NONE }
 }
 
-function everyTopic(shard: GroupShard, groupId: string, topics: TopicDirectory, byTopicId: boolean): FetchedTopic[] {
+type OffsetReader = (topic: string, partition: number) => FetchedTopic['partitions'][number]
+
+/** A group that is not there, or never commits, has no offsets: that is no error. */
+function fetchError(shard: GroupShard, { groupId, memberId, memberEpoch }: WantedGroup): GroupError {
+  const group = shard.find(groupId)
+  if (group?.type !== 'hosted') return 'NONE'
+  const error = group.rules.fetchError(group.state, memberId, memberEpoch)
+  return error === 'GROUP_ID_NOT_FOUND' ? 'NONE' : error
+}
+
+function everyTopic(
+  shard: GroupShard,
+  groupId: string,
+  topics: TopicDirectory,
+  byTopicId: boolean,
+  offset: OffsetReader
+): FetchedTopic[] {
   const all: FetchedTopic[] = []
-  for (const [topic, partitions] of shard.offsets.topics(groupId)) {
+  for (const [topic, offsets] of shard.offsets.topics(groupId)) {
     const topicId = topics.topicId(topic)
     // Cannot be named in the answer.
     if (byTopicId && topicId === undefined) continue
-    const current = [...partitions].filter(([, committed]) => !isStale(topics, topic, committed))
+    const current = offsets.filter(({ committed }) => !isStale(topics, topic, committed))
     if (current.length === 0) continue
-    const offsets = current.map(([index]) => offsetOf(shard, groupId, topic, index, topics))
-    all.push({ name: topic, topicId: topicId ?? ZERO_UUID, partitions: offsets })
+    const partitions = current.map(({ partition }) => offset(topic, partition))
+    all.push({ name: topic, topicId: topicId ?? ZERO_UUID, partitions })
   }
   return all
 }
@@ -160,15 +142,17 @@ export async function deleteOffsets(
   const failure = await shard.settled()
   if (failure !== 'NONE') return refused(ErrorCode[failure])
   const { groupId } = request
-  const group = shard.group(groupId)
-  if (group === undefined || group.state === 'Dead') return refused(ErrorCode.GROUP_ID_NOT_FOUND)
-  if (group.state !== 'Empty' && group.protocolType !== 'consumer') return refused(ErrorCode.NON_EMPTY_GROUP)
+  const group = shard.find(groupId)
+  const refusal = deletionRefusal(group)
+  if (group === undefined || refusal !== 'NONE') return refused(ErrorCode[refusal])
   const writes: OffsetWrite[] = []
   const answered = request.topics.map(({ name: topic, partitions }) => ({
     name: topic,
     partitions: partitions.map(({ partitionIndex: partition }) => {
       const errorCode = deletionError(group, topics, topic, partition)
-      const exists = shard.offsets.get(groupId, topic, partition) !== undefined
+      const { offsets } = shard
+      const exists =
+        offsets.get(groupId, topic, partition) !== undefined || offsets.isPending(groupId, topic, partition)
       if (errorCode === ErrorCode.NONE && exists) writes.push({ groupId, topic, partition, committed: null })
       return { partitionIndex: partition, errorCode }
     })
@@ -178,7 +162,15 @@ export async function deleteOffsets(
   return { errorCode: ErrorCode.NONE, throttleTimeMs: 0, topics: answered }
 }
 
-function deletionError(group: ClassicGroup, topics: TopicDirectory, topic: string, partition: number): number {
+function deletionRefusal(group: ShardGroup | undefined): 'NONE' | 'GROUP_ID_NOT_FOUND' | 'NON_EMPTY_GROUP' {
+  if (group === undefined) return 'GROUP_ID_NOT_FOUND'
+  if (group.type === 'hosted') return group.rules.keepsOffsets ? 'NONE' : 'GROUP_ID_NOT_FOUND'
+  const { state, protocolType } = group.group
+  if (state === 'Dead') return 'GROUP_ID_NOT_FOUND'
+  return state === 'Empty' || protocolType === 'consumer' ? 'NONE' : 'NON_EMPTY_GROUP'
+}
+
+function deletionError(group: ShardGroup, topics: TopicDirectory, topic: string, partition: number): number {
   if (!topics.topicExists(topic, partition)) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
   return isSubscribed(group, topic) ? ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC : ErrorCode.NONE
 }

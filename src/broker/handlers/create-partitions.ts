@@ -1,61 +1,89 @@
-/** CreatePartitions v0 to v3 (KIP-195): a topic may grow, never shrink. */
+/**
+ * CreatePartitions v0 to v3 (KIP-195): a topic may grow, never shrink. In v3 a client above its quota of changes is refused,
+ * before that it waits (KIP-599).
+ */
+import type { Topic } from '../../metadata/metadata.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { CreatePartitionsRequest, CreatePartitionsResponse } from '../../wire/messages/create-partitions.ts'
 import type { InferInput } from '../../wire/schema.ts'
 import type { BrokerParts } from '../broker-parts.ts'
 import { codeOf } from '../fault-codes.ts'
 import type { Handler } from '../handler.ts'
+import type { MutationQuota } from '../quotas/client-quotas.ts'
+import { QUOTA_EXCEEDED, quotaClient } from '../quotas/mutation-answers.ts'
+import { assignmentProblem } from './alter-partition-reassignments.ts'
 
 type Answer = InferInput<typeof CreatePartitionsResponse>
 type TopicAnswer = Answer['results'][number]
 type Wanted = CreatePartitionsRequest['topics'][number]
 
+interface Problem {
+  readonly errorCode: number
+  readonly errorMessage: string | null
+}
+
 const PARTITIONS_MAX = 10_000
+/** The first version whose clients know THROTTLING_QUOTA_EXCEEDED. */
+const STRICT_QUOTA_VERSION = 3
 
 export function createPartitionsHandler(parts: BrokerParts): Handler<CreatePartitionsRequest, Answer> {
-  return async (request) => {
+  return async ({ topics, validateOnly }, context) => {
+    const quota = parts.quotas.mutations(quotaClient(context), context.apiVersion >= STRICT_QUOTA_VERSION)
     const results: TopicAnswer[] = []
     const seen = new Set<string>()
-    for (const wanted of request.topics) {
-      if (seen.has(wanted.name)) continue
-      seen.add(wanted.name)
-      const repeated = request.topics.filter(({ name }) => name === wanted.name).length > 1
-      results.push(
-        repeated
-          ? refuse(wanted, ErrorCode.INVALID_REQUEST, `Topic ${wanted.name} is named twice in the request.`)
-          : await grow(parts, wanted, request.validateOnly)
-      )
+    for (const wanted of topics) {
+      const { name } = wanted
+      if (seen.has(name)) continue
+      seen.add(name)
+      const repeated = topics.filter((other) => other.name === name).length > 1
+      const errorMessage = `Topic ${name} is named twice in the request.`
+      const problem = repeated
+        ? { errorCode: ErrorCode.INVALID_REQUEST, errorMessage }
+        : await grow(parts, quota, wanted, validateOnly)
+      results.push({ name, errorCode: ErrorCode.NONE, errorMessage: null, ...problem })
     }
-    return { throttleTimeMs: 0, results }
+    return { throttleTimeMs: quota.throttleMs, results }
   }
 }
 
-async function grow({ topics, settings }: BrokerParts, wanted: Wanted, validateOnly: boolean): Promise<TopicAnswer> {
+async function grow(
+  { topics, moves }: BrokerParts,
+  quota: MutationQuota,
+  wanted: Wanted,
+  validateOnly: boolean
+): Promise<Problem | undefined> {
   const topic = topics.get(wanted.name)
-  if (topic === undefined) return refuse(wanted, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, null)
-  const current = topic.partitions.length
-  if (wanted.count <= current || wanted.count > PARTITIONS_MAX) {
-    const message = `Topic ${wanted.name} has ${current} partitions; the new count must be larger, and at most ${PARTITIONS_MAX}, not ${wanted.count}.`
-    return refuse(wanted, ErrorCode.INVALID_PARTITIONS, message)
-  }
-  const { assignments } = wanted
-  if (assignments !== null) {
-    const known = assignments.every(
-      ({ brokerIds }) => brokerIds.length > 0 && brokerIds.every((id) => id === settings.nodeId)
-    )
-    if (!known || assignments.length !== wanted.count - current) {
-      const message = `An assignment is needed for each of the ${wanted.count - current} new partitions, to known brokers only: ${settings.nodeId}.`
-      return refuse(wanted, ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
-    }
-  }
+  if (topic === undefined) return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: null }
+  const problem = countProblem(topic, wanted)
+  if (problem !== undefined) return problem
+  if (!quota.take(wanted.count - topic.partitions.length)) return QUOTA_EXCEEDED
+  const badAssignment = assignmentsProblem(wanted, moves.brokers())
+  if (badAssignment !== undefined) return badAssignment
   try {
     if (!validateOnly) await topics.grow(topic, wanted.count)
-    return { name: wanted.name, errorCode: ErrorCode.NONE, errorMessage: null }
+    return undefined
   } catch (error) {
-    return refuse(wanted, codeOf(error), String(error))
+    return { errorCode: codeOf(error), errorMessage: String(error) }
   }
 }
 
-function refuse({ name }: Wanted, errorCode: number, errorMessage: string | null): TopicAnswer {
-  return { name, errorCode, errorMessage }
+function countProblem({ name, partitions }: Topic, { count, assignments }: Wanted): Problem | undefined {
+  const current = partitions.length
+  if (count <= current || count > PARTITIONS_MAX) {
+    const errorMessage = `Topic ${name} has ${current} partitions; the new count must be larger, and at most ${PARTITIONS_MAX}, not ${count}.`
+    return { errorCode: ErrorCode.INVALID_PARTITIONS, errorMessage }
+  }
+  if (assignments === null || assignments.length === count - current) return undefined
+  const errorMessage = `${count - current} partitions are to be added, and there are assignments for ${assignments.length}.`
+  return { errorCode: ErrorCode.INVALID_REPLICA_ASSIGNMENT, errorMessage }
+}
+
+/** Partitions have one replica, so an assignment to several brokers contradicts those that are there. */
+function assignmentsProblem({ assignments }: Wanted, brokers: readonly number[]): Problem | undefined {
+  for (const { brokerIds } of assignments ?? []) {
+    const several = brokerIds.length > 1 ? `A partition has 1 replica here, not ${brokerIds.length}.` : undefined
+    const errorMessage = assignmentProblem(brokerIds, brokers) ?? several
+    if (errorMessage !== undefined) return { errorCode: ErrorCode.INVALID_REPLICA_ASSIGNMENT, errorMessage }
+  }
+  return undefined
 }

@@ -1,5 +1,6 @@
 /**
- * CreateTopics v2 to v7 (KIP-195, KIP-464, KIP-525).
+ * CreateTopics v2 to v7 (KIP-195, KIP-464, KIP-525). From v6 on a client above its quota of changes is refused, before that
+ * it waits (KIP-599).
  *
  * Any replication factor from 1 on is accepted and means the same: what is acknowledged is as durable as the
  * write-ahead log and the object store, whatever the number.
@@ -12,8 +13,10 @@ import type { InferInput } from '../../wire/schema.ts'
 import type { BrokerParts } from '../broker-parts.ts'
 import { codeOf } from '../fault-codes.ts'
 import type { Handler } from '../handler.ts'
-import { shownConfigs } from '../shown-configs.ts'
-import { collidingTopic, OFFSETS_TOPIC, topicNameProblem } from '../topic-names.ts'
+import type { MutationQuota } from '../quotas/client-quotas.ts'
+import { QUOTA_EXCEEDED, quotaClient } from '../quotas/mutation-answers.ts'
+import { shownTopicConfigs } from '../shown-configs.ts'
+import { collidingTopic, isInternalTopic, topicNameProblem } from '../topic-names.ts'
 import { checkSettings, checkTogether } from '../topic-settings.ts'
 
 type Answer = InferInput<typeof CreateTopicsResponse>
@@ -21,6 +24,8 @@ type TopicAnswer = Answer['topics'][number]
 type Wanted = CreateTopicsRequest['topics'][number]
 
 const PARTITIONS_MAX = 10_000
+/** The first version whose clients know THROTTLING_QUOTA_EXCEEDED. */
+const STRICT_QUOTA_VERSION = 6
 
 interface Problem {
   readonly errorCode: number
@@ -28,7 +33,8 @@ interface Problem {
 }
 
 export function createTopicsHandler(parts: BrokerParts): Handler<CreateTopicsRequest, Answer> {
-  return async (request) => {
+  return async (request, context) => {
+    const quota = parts.quotas.mutations(quotaClient(context), context.apiVersion >= STRICT_QUOTA_VERSION)
     const answers: TopicAnswer[] = []
     const seen = new Set<string>()
     for (const wanted of request.topics) {
@@ -41,17 +47,23 @@ export function createTopicsHandler(parts: BrokerParts): Handler<CreateTopicsReq
               errorCode: ErrorCode.INVALID_REQUEST,
               errorMessage: `Topic ${wanted.name} is named twice in the request.`
             })
-          : await create(parts, wanted, request.validateOnly)
+          : await create(parts, quota, wanted, request.validateOnly)
       )
     }
-    return { topics: answers }
+    return { throttleTimeMs: quota.throttleMs, topics: answers }
   }
 }
 
-async function create(parts: BrokerParts, wanted: Wanted, validateOnly: boolean): Promise<TopicAnswer> {
+async function create(
+  parts: BrokerParts,
+  quota: MutationQuota,
+  wanted: Wanted,
+  validateOnly: boolean
+): Promise<TopicAnswer> {
   const problem = nameProblem(parts, wanted) ?? sizeProblem(parts, wanted) ?? configProblem(parts, wanted)
   if (problem !== undefined) return refuse(wanted, problem)
   const numPartitions = partitionCount(parts, wanted)
+  if (!quota.take(numPartitions)) return refuse(wanted, QUOTA_EXCEEDED)
   const configs = chosen(wanted)
   try {
     const topicId = validateOnly ? ZERO_UUID : (await parts.topics.create(wanted.name, numPartitions, configs)).id
@@ -62,7 +74,7 @@ async function create(parts: BrokerParts, wanted: Wanted, validateOnly: boolean)
       errorMessage: null,
       numPartitions,
       replicationFactor: 1,
-      configs: shownConfigs(configs, parts.settings.topicDefaults)
+      configs: shownTopicConfigs(configs, parts.live)
     }
   } catch (error) {
     if (isFault(error, 'conflict')) return refuse(wanted, exists(wanted.name))
@@ -74,8 +86,8 @@ function nameProblem({ topics }: BrokerParts, { name }: Wanted): Problem | undef
   const invalid = topicNameProblem(name)
   if (invalid !== undefined) return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, errorMessage: invalid }
   if (topics.get(name) !== undefined) return exists(name)
-  if (name === OFFSETS_TOPIC) {
-    const errorMessage = `${name} belongs to the broker, which creates it when the first group comes.`
+  if (isInternalTopic(name)) {
+    const errorMessage = `${name} belongs to the broker, which creates it when it is first needed.`
     return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, errorMessage }
   }
   const colliding = collidingTopic(name, topics.names())
@@ -127,12 +139,12 @@ function assignmentProblem({ settings }: BrokerParts, wanted: Wanted): Problem |
   }
 }
 
-function configProblem({ settings }: BrokerParts, wanted: Wanted): Problem | undefined {
+function configProblem({ settings, live }: BrokerParts, wanted: Wanted): Problem | undefined {
   const configs = Object.fromEntries(wanted.configs.map(({ name, value }) => [name, value]))
   const missing = wanted.configs.find(({ value }) => value === null)
   const problem =
     missing === undefined
-      ? (checkSettings(configs) ?? checkTogether(chosen(wanted), settings.objectStoreProfiles))
+      ? (checkSettings(configs) ?? checkTogether(chosen(wanted), settings.objectStoreProfiles, live.topicDefaults()))
       : `Null value not supported for topic configs: ${missing.name}`
   return problem === undefined ? undefined : { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: problem }
 }

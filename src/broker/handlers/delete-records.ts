@@ -33,6 +33,9 @@ async function remove(
   const partition = topics.partition(name, partitionIndex)
   if (partition === undefined) return refuse(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   if (topics.get(name)?.internal === true) return refuse(ErrorCode.INVALID_TOPIC_EXCEPTION)
+  const settings = topics.settings(name)
+  // Of what is only compacted, the last record of each key is promised.
+  if (settings?.compact === true && !settings.delete) return refuse(ErrorCode.POLICY_VIOLATION)
   const start = offset === TO_THE_END ? partition.highWatermark : offset
   if (start < 0 || start > partition.highWatermark) return refuse(ErrorCode.OFFSET_OUT_OF_RANGE)
   try {

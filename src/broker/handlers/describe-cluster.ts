@@ -1,4 +1,7 @@
-/** DescribeCluster v0 to v2 (KIP-700): brokers and controller. This node is both. */
+/**
+ * DescribeCluster v0 to v2 (KIP-700, KIP-919, KIP-1073): brokers and controller. This node is both, and its listener is
+ * one of brokers. A broker that answers is not fenced, so asking for fenced ones changes nothing.
+ */
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { DescribeClusterRequest, DescribeClusterResponse } from '../../wire/messages/describe-cluster.ts'
 import type { InferInput } from '../../wire/schema.ts'
@@ -8,23 +11,35 @@ import type { Handler } from '../handler.ts'
 
 type Answer = InferInput<typeof DescribeClusterResponse>
 
-const BROKERS_ENDPOINT = 1
+const ENDPOINT = { brokers: 1, controllers: 2 } as const
 
 export function describeClusterHandler(parts: BrokerParts): Handler<DescribeClusterRequest, Answer> {
-  return (request) => {
+  return ({ endpointType, includeClusterAuthorizedOperations }) => {
+    if (endpointType !== ENDPOINT.brokers) return refuse(endpointType)
     const { nodeId, host, port, rack } = thisBroker(parts)
-    const known = request.endpointType === BROKERS_ENDPOINT
     return {
       throttleTimeMs: 0,
-      errorCode: known ? ErrorCode.NONE : ErrorCode.MISMATCHED_ENDPOINT_TYPE,
-      errorMessage: known ? null : `This listener serves brokers, not endpoint type ${request.endpointType}.`,
-      endpointType: BROKERS_ENDPOINT,
+      errorCode: ErrorCode.NONE,
+      errorMessage: null,
+      endpointType: ENDPOINT.brokers,
       clusterId: parts.metadata.clusterId,
       controllerId: nodeId,
-      brokers: known ? [{ brokerId: nodeId, host, port, rack }] : [],
-      clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
-        ? ALL_CLUSTER_OPERATIONS
-        : OPERATIONS_OMITTED
+      brokers: [{ brokerId: nodeId, host, port, rack, isFenced: false }],
+      clusterAuthorizedOperations: includeClusterAuthorizedOperations ? ALL_CLUSTER_OPERATIONS : OPERATIONS_OMITTED
     }
+  }
+}
+
+/** Only v1 and later can ask for anything else. */
+function refuse(endpointType: number): Answer {
+  const mismatched = endpointType === ENDPOINT.controllers
+  return {
+    throttleTimeMs: 0,
+    errorCode: mismatched ? ErrorCode.MISMATCHED_ENDPOINT_TYPE : ErrorCode.UNSUPPORTED_ENDPOINT_TYPE,
+    errorMessage: mismatched
+      ? 'This listener serves brokers: ask a listener of controllers.'
+      : `Endpoint type ${endpointType} is not known.`,
+    clusterId: '',
+    brokers: []
   }
 }

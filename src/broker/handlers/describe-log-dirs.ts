@@ -1,6 +1,6 @@
 /**
  * DescribeLogDirs v1 to v5: what each partition takes in the log. There is one log directory, the object store with the
- * write-ahead log before it.
+ * write-ahead log before it. How much room there is in it is not known, which clients are told as -1.
  */
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { DescribeLogDirsRequest, DescribeLogDirsResponse } from '../../wire/messages/describe-log-dirs.ts'
@@ -13,11 +13,11 @@ type Answer = InferInput<typeof DescribeLogDirsResponse>
 
 export function describeLogDirsHandler(parts: BrokerParts): Handler<DescribeLogDirsRequest, Answer> {
   return (request) => {
-    const wanted = request.topics ?? parts.topics.all().map(({ name }) => ({ topic: name, partitions: undefined }))
-    const topics = wanted.map(({ topic, partitions }) => {
-      const open = parts.topics.partitions(topic)
-      const found = partitions === undefined ? open : open.filter(({ index }) => partitions.includes(index))
-      return { name: topic, partitions: found.map((partition) => size(parts, partition)) }
+    const names = request.topics?.map(({ topic }) => topic) ?? parts.topics.names()
+    const topics = [...new Set(names)].map((name) => {
+      const asked = request.topics?.filter(({ topic }) => topic === name).flatMap(({ partitions }) => partitions)
+      const found = parts.topics.partitions(name).filter(({ index }) => asked?.includes(index) ?? true)
+      return { name, partitions: found.map((partition) => size(parts, partition)) }
     })
     const logDir = {
       errorCode: ErrorCode.NONE,

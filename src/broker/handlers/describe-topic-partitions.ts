@@ -1,4 +1,7 @@
-/** DescribeTopicPartitions v0 (KIP-966): topics in order of name, in pages of at most so many partitions. */
+/**
+ * DescribeTopicPartitions v0 (KIP-966): topics in order of name, in pages of at most so many partitions. A cursor that cannot
+ * be one is INVALID_REQUEST for each topic of the request, since the answer has no error of its own.
+ */
 import type { Topic } from '../../metadata/metadata.ts'
 import { ZERO_UUID } from '../../wire/buffers.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
@@ -23,6 +26,8 @@ export function describeTopicPartitionsHandler({
 }: BrokerParts): Handler<DescribeTopicPartitionsRequest, Answer> {
   return (request) => {
     const { cursor } = request
+    if (isInvalid(request))
+      return { topics: request.topics.map(({ name }) => refuse(name, ErrorCode.INVALID_REQUEST)), nextCursor: null }
     const asked =
       request.topics.length > 0 ? request.topics.map(({ name }) => name) : topics.all().map(({ name }) => name)
     const names = [...new Set(asked)].sort().filter((name) => cursor === null || name >= cursor.topicName)
@@ -30,7 +35,7 @@ export function describeTopicPartitionsHandler({
     const answers: TopicAnswer[] = []
     for (const name of names) {
       const topic = topics.get(name)
-      const from = cursor?.topicName === name ? Math.max(0, cursor.partitionIndex) : 0
+      const from = cursor?.topicName === name ? cursor.partitionIndex : 0
       if (room === 0) return { topics: answers, nextCursor: { topicName: name, partitionIndex: from } }
       const answer = topic === undefined ? missing(name) : describe(topic, from, room)
       answers.push(answer)
@@ -44,11 +49,21 @@ export function describeTopicPartitionsHandler({
   }
 }
 
+/** A cursor stands on one of the topics that are asked for, if there are any. */
+function isInvalid({ cursor, topics }: DescribeTopicPartitionsRequest): boolean {
+  if (cursor === null) return false
+  const asked = topics.length === 0 || topics.some(({ name }) => name === cursor.topicName)
+  return !asked || cursor.partitionIndex < 0
+}
+
 function missing(name: string): TopicAnswer {
-  const errorCode =
-    topicNameProblem(name) === undefined ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.INVALID_TOPIC_EXCEPTION
-  const topicAuthorizedOperations = ALL_TOPIC_OPERATIONS
-  return { errorCode, name, topicId: ZERO_UUID, isInternal: false, partitions: [], topicAuthorizedOperations }
+  const known = topicNameProblem(name) === undefined
+  const errorCode = known ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.INVALID_TOPIC_EXCEPTION
+  return { ...refuse(name, errorCode), topicAuthorizedOperations: ALL_TOPIC_OPERATIONS }
+}
+
+function refuse(name: string, errorCode: number): TopicAnswer {
+  return { errorCode, name, topicId: ZERO_UUID, isInternal: false, partitions: [] }
 }
 
 function describe(topic: Topic, from: number, room: number): TopicAnswer {

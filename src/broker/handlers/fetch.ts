@@ -3,8 +3,10 @@
  *
  * In a session, whoever was served goes to the end of the queue, so that no partition starves; without one, partitions
  * are read in the order of the request and the client has to rotate them. Only durable data is served.
+ * To a read_committed client the partition ends at the last stable offset, and the aborted transactions of what it gets are
+ * listed, by their first offset (Kafka lists them by their end; clients sort them).
  * Unlike Kafka, a partition that does not exist ends the wait for the others: its client learns of it at once.
- * Not here: fetches by other brokers (nothing is replicated), aborted transactions, preferred read replicas.
+ * Not here: fetches by other brokers (nothing is replicated), preferred read replicas.
  */
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { FetchRequest, FetchResponse } from '../../wire/messages/fetch.ts'

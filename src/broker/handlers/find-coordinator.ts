@@ -1,10 +1,6 @@
 /**
- * FindCoordinator v0 to v6 (KIP-699): the leader of the internal partition that holds a group, which on one node is
- * always this one.
- *
- * Not here: transaction and share coordinators. A transactional producer is refused with
- * TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the only error at which Kafka's Java client and librdkafka both give up at
- * once; after any other one of them asks again until its own time is over.
+ * FindCoordinator v0 to v6 (KIP-699, KIP-932): the leader of the internal partition that holds a group, a transactional id
+ * or the state of a share partition, which on one node is always this one.
  */
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { FindCoordinatorRequest, FindCoordinatorResponse } from '../../wire/messages/find-coordinator.ts'
@@ -16,30 +12,40 @@ import type { Handler } from '../handler.ts'
 type Answer = InferInput<typeof FindCoordinatorResponse>
 type Coordinator = NonNullable<Answer['coordinators']>[number]
 
-const GROUP_KEY_TYPE = 0
-const TRANSACTION_KEY_TYPE = 1
+const KEY_TYPE = { group: 0, transaction: 1, share: 2 } as const
 /** The first version that asks for several keys at once. */
 const BATCHED_VERSION = 4
+/** The first version that may ask for a share coordinator. */
+const SHARE_VERSION = 6
+/** Group, topic id, partition. */
+const SHARE_KEY = /^.+:[A-Za-z0-9_-]{22}:\d+$/
 
 export function findCoordinatorHandler(parts: BrokerParts): Handler<FindCoordinatorRequest, Answer> {
-  return (request, context) => {
-    if (context.apiVersion >= BATCHED_VERSION) {
-      return { coordinators: request.coordinatorKeys.map((key) => find(parts, request.keyType, key)) }
+  return ({ keyType, key, coordinatorKeys }, { apiVersion }) => {
+    const find = (wanted: string): Coordinator => {
+      const problem = keyProblem(keyType, wanted, apiVersion)
+      if (problem === undefined) {
+        const { nodeId, host, port } = thisBroker(parts)
+        return { key: wanted, nodeId, host, port, errorCode: ErrorCode.NONE, errorMessage: null }
+      }
+      const errorCode = ErrorCode.INVALID_REQUEST
+      return { key: wanted, nodeId: -1, host: '', port: -1, errorCode, errorMessage: problem }
     }
-    const { nodeId, host, port, errorCode, errorMessage } = find(parts, request.keyType, request.key)
+    if (apiVersion >= BATCHED_VERSION) return { coordinators: coordinatorKeys.map(find) }
+    const { nodeId, host, port, errorCode, errorMessage } = find(key)
     return { nodeId, host, port, errorCode, errorMessage: errorMessage ?? null }
   }
 }
 
-function find(parts: BrokerParts, keyType: number, key: string): Coordinator {
-  if (keyType !== GROUP_KEY_TYPE) {
-    const transactional = keyType === TRANSACTION_KEY_TYPE
-    const errorCode = transactional ? ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED : ErrorCode.INVALID_REQUEST
-    const errorMessage = transactional
-      ? 'This broker has no transactions yet: produce without transactional.id.'
-      : `This broker coordinates consumer groups only; it has no coordinator of type ${keyType}.`
-    return { key, nodeId: -1, host: '', port: -1, errorCode, errorMessage }
+function keyProblem(keyType: number, key: string, apiVersion: number): string | undefined {
+  switch (keyType) {
+    case KEY_TYPE.group:
+    case KEY_TYPE.transaction:
+      return undefined
+    case KEY_TYPE.share:
+      if (apiVersion < SHARE_VERSION) return `version ${apiVersion} cannot ask for a share coordinator`
+      return SHARE_KEY.test(key) ? undefined : `${key} is not a group, topic id and partition with colons between them`
+    default:
+      return `there is no coordinator of type ${keyType}`
   }
-  const { nodeId, host, port } = thisBroker(parts)
-  return { key, nodeId, host, port, errorCode: ErrorCode.NONE, errorMessage: null }
 }

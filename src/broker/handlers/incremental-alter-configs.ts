@@ -1,5 +1,12 @@
-/** IncrementalAlterConfigs v0 and v1 (KIP-339) for topics: set, delete, and append or subtract for lists. */
-import type { Topic } from '../../metadata/metadata.ts'
+/**
+ * IncrementalAlterConfigs v0 and v1 (KIP-339): sets, deletes, and for lists appends to and subtracts from, settings of
+ * topics, of this broker or all brokers (KIP-226), of groups and of client metrics subscriptions; sets the level of this
+ * broker's log (KIP-412).
+ *
+ * Of the changes to one resource all are made or none; resources do not touch each other. Unlike Kafka, a broker refuses
+ * names that it does not know, and lists of client metrics subscriptions can be appended to.
+ */
+import type { ConfigValues } from '../../metadata/metadata.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type {
   IncrementalAlterConfigsRequest,
@@ -7,10 +14,19 @@ import type {
 } from '../../wire/messages/incremental-alter-configs.ts'
 import type { InferInput } from '../../wire/schema.ts'
 import type { BrokerParts } from '../broker-parts.ts'
+import {
+  brokerNameProblem,
+  type ConfigAlterations,
+  type ConfigChanges,
+  type ConfigProblem,
+  invalidConfig,
+  invalidRequest
+} from '../config-alterations.ts'
+import { isRepeated, requestProblem } from '../config-requests.ts'
 import { RESOURCE } from '../config-resource.ts'
-import { codeOf } from '../fault-codes.ts'
 import type { Handler } from '../handler.ts'
-import { checkSettings, checkTogether, TOPIC_SETTINGS } from '../topic-settings.ts'
+import { KAFKA_LEVELS, ROOT_LOGGER, setKafkaLevel } from '../settings/logger-levels.ts'
+import { listItems, type SettingDeclaration } from '../settings/setting.ts'
 
 type Answer = InferInput<typeof IncrementalAlterConfigsResponse>
 type Result = Answer['responses'][number]
@@ -20,91 +36,86 @@ type Change = Wanted['configs'][number]
 /** `AlterConfigOp.OpType` of Kafka's client. */
 const OPERATION = { set: 0, delete: 1, append: 2, subtract: 3 } as const
 
-interface Problem {
-  readonly errorCode: number
-  readonly errorMessage: string | null
-}
+export function incrementalAlterConfigsHandler(
+  parts: BrokerParts,
+  alterations: ConfigAlterations
+): Handler<IncrementalAlterConfigsRequest, Answer> {
+  const alter = async (wanted: Wanted, validateOnly: boolean): Promise<ConfigProblem | undefined> => {
+    const { resourceType, resourceName, configs } = wanted
+    const problem = requestProblem(
+      configs.filter(({ configOperation }) => configOperation !== OPERATION.delete),
+      configs
+    )
+    if (problem !== undefined) return problem
+    if (resourceType === RESOURCE.brokerLogger) return alterLogger(parts, wanted, validateOnly)
+    const plan = (own: ConfigValues, declarations: ReadonlyMap<string, SettingDeclaration>) =>
+      planChanges(configs, own, declarations)
+    return alterations.alter({ resourceType, resourceName, plan, validateOnly })
+  }
 
-export function incrementalAlterConfigsHandler(parts: BrokerParts): Handler<IncrementalAlterConfigsRequest, Answer> {
   return async (request) => {
     const responses: Result[] = []
     for (const wanted of request.resources) {
       const { resourceType, resourceName } = wanted
-      const problem = await alter(parts, wanted, request)
+      const problem = isRepeated(wanted, request.resources)
+        ? invalidRequest('Each resource must appear at most once.')
+        : await alter(wanted, request.validateOnly)
       responses.push({ ...(problem ?? { errorCode: ErrorCode.NONE, errorMessage: null }), resourceType, resourceName })
     }
     return { throttleTimeMs: 0, responses }
   }
 }
 
-async function alter(
-  parts: BrokerParts,
-  wanted: Wanted,
-  request: IncrementalAlterConfigsRequest
-): Promise<Problem | undefined> {
-  const { resourceType, resourceName } = wanted
-  const same = request.resources.filter((r) => r.resourceType === resourceType && r.resourceName === resourceName)
-  if (same.length > 1)
-    return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage: `${resourceName} is named twice in the request.` }
-  if (resourceType !== RESOURCE.topic) {
-    return {
-      errorCode: ErrorCode.INVALID_REQUEST,
-      errorMessage: 'Only topic settings can be changed while the broker runs.'
-    }
+/** What the operations amount to. */
+function planChanges(
+  configs: readonly Change[],
+  own: ConfigValues,
+  declarations: ReadonlyMap<string, SettingDeclaration>
+): ConfigChanges | ConfigProblem {
+  const changes = new Map<string, string | undefined>()
+  for (const { name, configOperation, value } of configs) {
+    if (configOperation === OPERATION.delete) changes.set(name, undefined)
+    else if (configOperation === OPERATION.set) changes.set(name, value ?? '')
+    else if (configOperation === OPERATION.append || configOperation === OPERATION.subtract) {
+      const declaration = declarations.get(name)
+      if (declaration?.type !== 'list') {
+        return invalidConfig(`Can't append to or subtract from ${name}: it is not a list.`)
+      }
+      const items = new Set(listItems(own[name] ?? declaration.default ?? ''))
+      for (const item of listItems(value ?? '')) {
+        if (configOperation === OPERATION.append) items.add(item)
+        else items.delete(item)
+      }
+      changes.set(name, [...items].join(','))
+    } else return invalidRequest(`Unknown operation ${configOperation} on ${name}.`)
   }
-  const topic = parts.topics.get(resourceName)
-  if (topic === undefined) {
-    return {
-      errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-      errorMessage: `The topic '${resourceName}' does not exist.`
-    }
-  }
-  const planned = new Map<string, string | undefined>()
-  for (const change of wanted.configs) {
-    const problem = plan(topic, change, planned)
-    if (problem !== undefined) return problem
-  }
-  const changes = Object.fromEntries(planned)
-  // What is taken back need not be known: an older release may have known it.
-  const problem =
-    checkSettings(Object.fromEntries([...planned].filter(([, value]) => value !== undefined))) ??
-    checkTogether({ ...topic.configs, ...changes }, parts.settings.objectStoreProfiles)
-  if (problem !== undefined) return { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: problem }
-  try {
-    if (!request.validateOnly) await parts.topics.configure(topic, changes)
-    return undefined
-  } catch (error) {
-    return { errorCode: codeOf(error), errorMessage: String(error) }
-  }
+  return changes
 }
 
-/** Adds what one operation amounts to, or says why it cannot be done. */
-function plan(topic: Topic, change: Change, changes: Map<string, string | undefined>): Problem | undefined {
-  const { name, configOperation, value } = change
-  if (changes.has(name))
-    return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage: `${name} is changed twice in the request.` }
-  if (configOperation === OPERATION.delete) {
-    changes.set(name, undefined)
-    return undefined
-  }
-  if (value === null)
-    return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage: `Null value not supported for ${name}.` }
-  if (configOperation === OPERATION.set) {
-    changes.set(name, value)
-    return undefined
-  }
-  const declaration = TOPIC_SETTINGS.get(name)
-  if (configOperation !== OPERATION.append && configOperation !== OPERATION.subtract) {
-    return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage: `Unknown operation ${configOperation} on ${name}.` }
-  }
-  if (declaration?.type !== 'list') {
-    return {
-      errorCode: ErrorCode.INVALID_CONFIG,
-      errorMessage: `Can't append or subtract on ${name}: it is not a list.`
-    }
-  }
-  const items = new Set((topic.configs[name] ?? declaration.default).split(',').filter((item) => item !== ''))
-  for (const item of value.split(',')) configOperation === OPERATION.append ? items.add(item) : items.delete(item)
-  changes.set(name, [...items].join(','))
+/** Levels are not stored: they hold until the node ends, as in Kafka. */
+function alterLogger(
+  { settings, logLevel }: BrokerParts,
+  { resourceName, configs }: Wanted,
+  validateOnly: boolean
+): ConfigProblem | undefined {
+  const problem =
+    brokerNameProblem(resourceName, settings.nodeId) ??
+    configs.map((change) => loggerProblem(change, logLevel !== undefined)).find((found) => found !== undefined)
+  if (problem !== undefined || validateOnly || logLevel === undefined) return problem
+  for (const { value } of configs) setKafkaLevel(logLevel, value ?? '')
   return undefined
+}
+
+function loggerProblem({ name, configOperation, value }: Change, changeable: boolean): ConfigProblem | undefined {
+  const known = changeable && name === ROOT_LOGGER
+  if (configOperation === OPERATION.set) {
+    if (!known) return invalidConfig(`Logger ${name} does not exist! There is ${ROOT_LOGGER} only.`)
+    if (KAFKA_LEVELS.includes(value ?? '')) return undefined
+    return invalidConfig(`${value} is not a log level: it must be one of ${KAFKA_LEVELS.join(', ')}.`)
+  }
+  if (configOperation === OPERATION.delete) {
+    if (!known) return invalidConfig(`Logger ${name} does not exist! There is ${ROOT_LOGGER} only.`)
+    return invalidRequest(`The level of the ${ROOT_LOGGER} logger cannot be taken away, only set to another.`)
+  }
+  return invalidRequest(`Operation ${configOperation} is not allowed for a logger: set its level.`)
 }

@@ -1,4 +1,4 @@
-/** ListGroups v0–5: the groups that this broker coordinates, filtered by state (v4) and type (v5: all are classic). */
+/** ListGroups v0–5: the groups that this broker coordinates, of all types, filtered by state (v4) and type (v5). */
 import type { ListGroupsRequest, ListGroupsResponse } from '../../wire/messages/list-groups.ts'
 import type { GroupCoordinator } from '../groups/group-coordinator.ts'
 import type { Handler } from '../handler.ts'

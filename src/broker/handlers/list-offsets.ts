@@ -1,5 +1,6 @@
 /**
- * ListOffsets v1 to v11 (KIP-79, KIP-734): offsets by timestamp, exact to the record, and the special positions.
+ * ListOffsets v1 to v11 (KIP-79, KIP-734): offsets by timestamp, exact to the record, and the special positions. To a
+ * read_committed client the partition ends at the last stable offset.
  * Not here: positions of tiered storage (latest-tiered, earliest-pending-upload): there is one storage, so nothing is
  * ever moved to another.
  */
@@ -90,7 +91,7 @@ async function answer(
   const errorCode = partition.checkLeaderEpoch(wanted.currentLeaderEpoch)
   if (errorCode !== ErrorCode.NONE) return { partitionIndex, errorCode }
   try {
-    const { timestamp, offset } = await find(partition, wanted.timestamp, request.isolationLevel)
+    const { timestamp, offset } = await find(partition, wanted.timestamp, endFor(partition, request.isolationLevel))
     const leaderEpoch = offset < 0 || apiVersion < LEADER_EPOCH_VERSION ? -1 : partition.leaderEpochs.epochAt(offset)
     return { partitionIndex, errorCode, timestamp, offset, leaderEpoch }
   } catch (error) {
@@ -98,12 +99,16 @@ async function answer(
   }
 }
 
-async function find(partition: Partition, timestamp: number, isolationLevel: number): Promise<TimestampedOffset> {
+/** Where the partition ends for the client. */
+function endFor(partition: Partition, isolationLevel: number): number {
+  return isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
+}
+
+/** As Kafka: the record that was looked for, or none if it lies at or behind `endOffset`; never another one before it. */
+async function find(partition: Partition, timestamp: number, endOffset: number): Promise<TimestampedOffset> {
   switch (timestamp) {
-    case LATEST: {
-      const offset = isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
-      return { timestamp: -1, offset }
-    }
+    case LATEST:
+      return { timestamp: -1, offset: endOffset }
     case EARLIEST:
     case EARLIEST_LOCAL:
       return { timestamp: -1, offset: partition.startOffset }
@@ -113,10 +118,13 @@ async function find(partition: Partition, timestamp: number, isolationLevel: num
     case MAX_TIMESTAMP: {
       const max = await partition.stream.maxTimestamp()
       const entry = max < 0 ? undefined : await partition.stream.findTimestamp(max)
-      return (entry && findMaxTimestamp(parseBatchHeader(entry.payload, 0), await recordsOf(entry))) ?? NOT_FOUND
+      const found = entry && findMaxTimestamp(parseBatchHeader(entry.payload, 0), await recordsOf(entry))
+      return found !== undefined && found.offset < endOffset ? found : NOT_FOUND
     }
-    default:
-      return (await findFrom(partition, timestamp)) ?? NOT_FOUND
+    default: {
+      const found = await findFrom(partition, timestamp)
+      return found !== undefined && found.offset < endOffset ? found : NOT_FOUND
+    }
   }
 }
 

@@ -71,6 +71,22 @@ describe('metadata', () => {
     }
   })
 
+  it('before version 12 a topic cannot be asked for by id: INVALID_REQUEST for every topic of the request', async () => {
+    const topicId = broker.topics.get('known')?.id ?? ''
+    for (const version of [10, 11]) {
+      const topics = [{ name: null, topicId }, { name: 'known' }]
+      const answer = await broker.call(METADATA, version, { topics })
+      assert.deepEqual(
+        answer.topics.map((t) => [t.errorCode, t.name, t.topicId]),
+        [
+          [ErrorCode.INVALID_REQUEST, '', topicId],
+          [ErrorCode.INVALID_REQUEST, 'known', ZERO_UUID]
+        ]
+      )
+      assert.deepEqual(answer.brokers, [])
+    }
+  })
+
   it('a topic that is named twice is answered once', async () => {
     assert.deepEqual(
       (await ask(9, ['known', 'nowhere', 'known'], false)).map(({ name }) => name),
@@ -146,7 +162,7 @@ describe('describe topic partitions', () => {
     await broker.close()
   })
 
-  it('names unknown topics, and takes a cursor of any kind', async () => {
+  it('names unknown topics, takes a cursor beyond the end, and refuses one that cannot be', async () => {
     const broker = await BrokerFixture.start()
     await broker.createTopic('known', 2)
     const ask = (partitionIndex: number, names: string[], topicName = 'known') => {
@@ -154,7 +170,7 @@ describe('describe topic partitions', () => {
       const request = { topics, responsePartitionLimit: 10, cursor: { topicName, partitionIndex } }
       return broker.call(DESCRIBE_TOPIC_PARTITIONS, 0, request)
     }
-    const { topics } = await ask(0, ['unknown', 'bad name'], 'a')
+    const { topics } = await ask(0, ['unknown', 'bad name'], 'bad name')
     assert.deepEqual(
       topics.map(({ name, errorCode }) => [name, errorCode]),
       [
@@ -163,7 +179,7 @@ describe('describe topic partitions', () => {
       ]
     )
     for (const [index, left] of [
-      [-5, 2],
+      [0, 2],
       [1, 1],
       [2, 0],
       [99, 0]
@@ -172,6 +188,18 @@ describe('describe topic partitions', () => {
       assert.equal(answer.topics[0]?.partitions.length, left, `from ${index}`)
       assert.equal(answer.nextCursor, null)
     }
+    for (const answer of [await ask(0, ['unknown', 'known'], 'a'), await ask(-5, ['unknown', 'known'])]) {
+      assert.deepEqual(
+        answer.topics.map(({ name, errorCode }) => [name, errorCode]),
+        [
+          ['unknown', ErrorCode.INVALID_REQUEST],
+          ['known', ErrorCode.INVALID_REQUEST]
+        ]
+      )
+    }
+    assert.deepEqual((await ask(-5, [])).topics, [])
+    // Not in the list any more, as a topic that was deleted between two pages.
+    assert.equal((await ask(3, [], 'deleted')).topics[0]?.name, 'known')
     await broker.close()
   })
 })
@@ -184,10 +212,14 @@ describe('describe cluster', () => {
       assert.deepEqual([answer.errorCode, answer.controllerId], [ErrorCode.NONE, 1])
       assert.deepEqual([answer.brokers[0]?.rack, answer.brokers[0]?.port], ['zone-a', 9092])
       assert.ok(answer.clusterAuthorizedOperations > 0)
+      assert.equal(answer.brokers[0]?.isFenced, false)
     }
     const request = { includeClusterAuthorizedOperations: false, endpointType: 2 }
     const controllers = await broker.call(DESCRIBE_CLUSTER, 1, request)
     assert.equal(controllers.errorCode, ErrorCode.MISMATCHED_ENDPOINT_TYPE)
+    assert.deepEqual([controllers.brokers, controllers.controllerId, controllers.clusterId], [[], -1, ''])
+    const unknown = await broker.call(DESCRIBE_CLUSTER, 2, { ...request, endpointType: 9 })
+    assert.equal(unknown.errorCode, ErrorCode.UNSUPPORTED_ENDPOINT_TYPE)
     await broker.close()
   })
 })

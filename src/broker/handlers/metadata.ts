@@ -2,6 +2,7 @@
  * Metadata v0 to v13: brokers, topics, leaders. Creates topics that a client asks for by name, if both sides allow it.
  * Unlike Kafka, which answers LEADER_NOT_AVAILABLE first, the answer waits for the new topic; the topic of committed
  * offsets comes into being with the first group and never this way.
+ * Topics can be asked for by id from v12 on (KIP-516); earlier versions, whose answer cannot leave a name out, are refused.
  * Not here: offline replicas; every partition has one replica, its leader, because the storage is what is replicated.
  */
 import type { Topic } from '../../metadata/metadata.ts'
@@ -13,21 +14,34 @@ import type { InferInput } from '../../wire/schema.ts'
 import { ALL_CLUSTER_OPERATIONS, ALL_TOPIC_OPERATIONS, OPERATIONS_OMITTED, thisBroker } from '../advertised.ts'
 import type { BrokerParts } from '../broker-parts.ts'
 import type { Handler } from '../handler.ts'
-import { collidingTopic, OFFSETS_TOPIC, topicNameProblem } from '../topic-names.ts'
+import type { MutationQuota } from '../quotas/client-quotas.ts'
+import { quotaClient } from '../quotas/mutation-answers.ts'
+import { collidingTopic, isInternalTopic, topicNameProblem } from '../topic-names.ts'
 
 type Answer = InferInput<typeof MetadataResponse>
 type TopicAnswer = Answer['topics'][number]
 type Wanted = { readonly name: string | null; readonly topicId: string }
 
+/** The first version that finds topics by their id. */
+const TOPIC_IDS_VERSION = 12
+
 export function metadataHandler(parts: BrokerParts): Handler<MetadataRequest, Answer> {
   const { topics, settings, metadata } = parts
   return async (request, context) => {
+    const byId = request.topics?.some(({ name, topicId }) => name === null || topicId !== ZERO_UUID) ?? false
+    if (byId && context.apiVersion < TOPIC_IDS_VERSION) return refuse(request.topics ?? [])
     const all = request.topics === null || (context.apiVersion === 0 && request.topics.length === 0)
     const operations = request.includeTopicAuthorizedOperations ? ALL_TOPIC_OPERATIONS : OPERATIONS_OMITTED
+    const quota = parts.quotas.mutations(quotaClient(context), false)
     const answers: TopicAnswer[] = []
     if (all) for (const topic of topics.all()) answers.push(describe(topic, operations))
-    else for (const wanted of once(request.topics ?? [])) answers.push(await find(parts, wanted, request, operations))
+    else {
+      for (const wanted of once(request.topics ?? [])) {
+        answers.push(await find(parts, quota, wanted, request, operations))
+      }
+    }
     return {
+      throttleTimeMs: quota.throttleMs,
       brokers: [thisBroker(parts)],
       clusterId: metadata.clusterId,
       controllerId: settings.nodeId,
@@ -41,6 +55,7 @@ export function metadataHandler(parts: BrokerParts): Handler<MetadataRequest, An
 
 async function find(
   parts: BrokerParts,
+  quota: MutationQuota,
   wanted: Wanted,
   request: MetadataRequest,
   operations: number
@@ -55,16 +70,22 @@ async function find(
   const topic = topics.get(name)
   if (topic !== undefined) return describe(topic, operations)
   if (topicNameProblem(name) !== undefined) return missing(wanted, ErrorCode.INVALID_TOPIC_EXCEPTION)
-  if (!settings.autoCreateTopics || !request.allowAutoTopicCreation || name === OFFSETS_TOPIC) {
+  if (!settings.autoCreateTopics || !request.allowAutoTopicCreation || isInternalTopic(name)) {
     return missing(wanted, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   }
   if (collidingTopic(name, topics.names()) !== undefined) return missing(wanted, ErrorCode.INVALID_TOPIC_EXCEPTION)
+  quota.take(settings.defaultPartitions)
   try {
     return describe(await topics.ensure(name, settings.defaultPartitions, {}), operations)
   } catch (error) {
     if (!isFault(error)) throw error
     return missing(wanted, ErrorCode.LEADER_NOT_AVAILABLE)
   }
+}
+
+function refuse(topics: readonly Wanted[]): Answer {
+  const answers = topics.map(({ name, topicId }) => missing({ name: name ?? '', topicId }, ErrorCode.INVALID_REQUEST))
+  return { brokers: [], topics: answers }
 }
 
 /** Each topic once, however often it is named. */

@@ -6,9 +6,9 @@ import { ErrorCode } from '../../wire/error-codes.ts'
 import { buildBatch, buildCompressedBatch } from '../../wire/records/batch-builder.ts'
 import { parseBatchHeader, writeBatchHeader } from '../../wire/records/batch-header.ts'
 import { BrokerFixture, batch, encodeRequest, PRODUCE, produceRequest } from '../broker-fixture.ts'
+import { anonymousPeer } from '../handler.ts'
 
 const SEQUENCE_MAX = 0x7fff_ffff
-const TRANSACTIONS_REFUSED = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
 
 describe('produce', () => {
   let broker: BrokerFixture
@@ -239,7 +239,14 @@ describe('produce', () => {
 
   it('with acks=0 there is no answer, and an error closes the connection', async () => {
     await broker.createTopic('quiet')
-    const origin = { clientHost: '/x', connectionId: 1, localAddress: '', closed: new AbortController().signal }
+    const origin = {
+      clientHost: '/x',
+      connectionId: 1,
+      peer: anonymousPeer(0),
+      localAddress: '',
+      closed: new AbortController().signal,
+      mute: () => undefined
+    }
     const prepare = (topic: string) =>
       broker.dispatcher.prepare(encodeRequest(PRODUCE.request, 9, produceRequest(topic, batch(1), 0, 0)), origin)
     assert.equal(await broker.run(prepare('quiet').start()), undefined)
@@ -258,12 +265,6 @@ describe('produce', () => {
     await broker.createTopic('small', 1, { 'max.message.bytes': '200' })
     assert.equal((await broker.produce('small', batch(1, { valueBytes: 300 }))).errorCode, ErrorCode.MESSAGE_TOO_LARGE)
     assert.equal((await broker.produce('small', batch(1))).errorCode, ErrorCode.NONE)
-  })
-
-  it('transactional batches are refused', async () => {
-    await broker.createTopic('transactional')
-    const records = batch(1, { producerId: 8, producerEpoch: 0, baseSequence: 0, transactional: true })
-    assert.equal((await broker.produce('transactional', records)).errorCode, TRANSACTIONS_REFUSED)
   })
 
   it('zstd needs version 7, as clients before it cannot read it', async () => {

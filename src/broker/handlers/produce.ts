@@ -1,30 +1,36 @@
 /**
- * Produce v3+ (KIP-98, topic ids by KIP-516): appends each partition's batch and answers once all are durable.
+ * Produce v3+ (KIP-98, KIP-890, topic ids by KIP-516): appends each partition's batch and answers once all are durable.
  *
- * Everything up to the appends happens before the first `await`: the order of calls is the order of offsets. Only batches
- * for compacted topics, whose records must be looked into, may have to be unpacked first; `KeyCheck` keeps their order.
+ * Everything up to the appends happens before the first `await`: the order of calls is the order of offsets. Only where a
+ * topic's settings ask for more than the header shows (`batch-preparation.ts`), and for the first batch of a transaction,
+ * which its coordinator has to confirm, a batch waits; `AppendOrder` keeps those of a producer in order then.
  * A partition that cannot be appended to gets its own error; the others are not touched by it.
  * What is not durable after the request's timeout is answered with REQUEST_TIMED_OUT and may still become durable.
  * Unlike Kafka, acks=1 waits for the same as acks=all: there is only one way to be durable.
- * Not here: transactions, timestamp bounds, recompression.
  */
 import type { Clock } from '../../runtime/clock.ts'
 import { Fault } from '../../runtime/fault.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { ProduceRequest, ProduceResponse } from '../../wire/messages/produce.ts'
 import {
-  BATCH_HEADER_BYTES,
-  isTransactional,
+  type BatchHeader,
   parseBatchHeader,
-  type RecordBatch
+  type RecordBatch,
+  startsTransactional
 } from '../../wire/records/batch-header.ts'
-import { type SplitFailure, type SplitLimits, splitBatches } from '../../wire/records/batch-validation.ts'
+import { type SplitLimits, splitBatches } from '../../wire/records/batch-validation.ts'
 import type { InferInput } from '../../wire/schema.ts'
+import { AppendOrder } from '../append-order.ts'
+import { BatchPreparation, isProblem, type Prepared } from '../batch-preparation.ts'
 import type { BrokerParts } from '../broker-parts.ts'
-import { KeyCheck, type RecordError } from '../compaction/key-check.ts'
 import { codeOf } from '../fault-codes.ts'
 import type { Handler } from '../handler.ts'
 import type { Appended, Partition } from '../partition/partition.ts'
+import type { VerificationGuard } from '../partition/verification-states.ts'
+import type { RecordError } from '../record-problem.ts'
+import type { TopicSettings } from '../topic-settings.ts'
+import { ProduceVerification } from '../transactions/produce-verification.ts'
+import type { TransactionVerification } from '../transactions/transaction-partitions.ts'
 
 type Answer = InferInput<typeof ProduceResponse>
 type TopicData = ProduceRequest['topicData'][number]
@@ -38,75 +44,173 @@ const ZSTD_VERSION = 7
 /** Every answer waits for a disk, also those that Kafka gives at once; no timeout may be shorter than a slow one takes. */
 const TIMEOUT_MS_MIN = 1000
 
+/** The one client that Kafka lets write to internal topics. */
+const INTERNAL_CLIENT = '__admin_client'
+
 interface Outcome extends Appended {
   readonly index: number
   readonly logStartOffset: number
   readonly recordErrors?: readonly RecordError[]
 }
 
-export function produceHandler({ topics, clock }: BrokerParts): Handler<ProduceRequest, Answer | undefined> {
-  const keys = new KeyCheck()
+/** What the appends of one request have in common. */
+interface Request {
+  readonly acks: number
+  readonly byId: boolean
+  readonly limits: SplitLimits
+  readonly nowMs: number
+  readonly internalAllowed: boolean
+  /** Undefined where the request names no transaction. */
+  readonly verification: ProduceVerification | undefined
+}
 
-  const appendTopic = (
-    acks: number,
-    apiVersion: number,
-    data: TopicData,
-    nowMs: number
-  ): (Outcome | Promise<Outcome>)[] => {
-    const byId = apiVersion >= TOPIC_IDS_VERSION
-    const topic = byId ? topics.byId(data.topicId) : topics.get(data.name)
-    const limits = { zstdAllowed: apiVersion >= ZSTD_VERSION }
-    return data.partitionData.map((partition) => {
-      if (acks < -1 || acks > 1) return refuse(partition, ErrorCode.INVALID_REQUIRED_ACKS)
-      if (topic === undefined) {
-        return refuse(partition, byId ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-      }
-      if (topic.internal) {
-        return refuse(partition, ErrorCode.INVALID_TOPIC_EXCEPTION, `${topic.name} is written by the broker only`)
-      }
-      return appendPartition(topic.name, partition, limits, nowMs)
-    })
-  }
+type Work = Pick<BrokerParts, 'topics'> & { readonly order: AppendOrder; readonly preparation: BatchPreparation }
 
-  const appendPartition = (
-    topicName: string,
-    data: PartitionData,
-    limits: SplitLimits,
-    nowMs: number
-  ): Outcome | Promise<Outcome> => {
-    const partition = topics.partition(topicName, data.index)
-    if (partition === undefined) return refuse(data, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-    const split = splitBatches(data.records?.[0] ?? NO_RECORDS, limits)
-    if (split.error !== undefined) return refuseRecords(data, split)
-    const [batch] = split.batches
-    if (batch === undefined) return refuse(data, ErrorCode.INVALID_RECORD, 'the request holds no record batch')
-    if (isTransactional(batch.header))
-      return refuse(data, ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS)
-    if (topics.settings(topicName)?.compact !== true) return append(partition, batch, nowMs)
-    return keys.check(partition, batch, (problem) => {
-      if (problem === undefined) return append(partition, batch, nowMs)
-      return { ...refuse(data, ErrorCode.INVALID_RECORD, problem.message), recordErrors: problem.recordErrors }
-    })
-  }
-
-  return (request, { apiVersion }) => {
-    const { acks, topicData, timeoutMs } = request
-    const nowMs = clock.now()
-    const outcomes = topicData.map((data) => ({ data, partitions: appendTopic(acks, apiVersion, data, nowMs) }))
+export function produceHandler(
+  { topics, clock }: BrokerParts,
+  coordinator: TransactionVerification
+): Handler<ProduceRequest, Answer | undefined> {
+  const work = { topics, order: new AppendOrder(), preparation: new BatchPreparation() }
+  return (request, { apiVersion, clientId }) => {
+    const { acks, topicData, timeoutMs, transactionalId } = request
+    const verification =
+      transactionalId === null ? undefined : new ProduceVerification(coordinator, clock, transactionalId, apiVersion)
+    const common = {
+      acks,
+      byId: apiVersion >= TOPIC_IDS_VERSION,
+      limits: { zstdAllowed: apiVersion >= ZSTD_VERSION },
+      nowMs: clock.now(),
+      internalAllowed: clientId === INTERNAL_CLIENT,
+      verification
+    }
+    const refusal = refusalOfAll(request)
+    const outcomes = topicData.map((data) => ({
+      data,
+      partitions: refusal === undefined ? appendTopic(work, common, data) : refuseTopic(data, refusal)
+    }))
     const finish = (known: Outcomes) =>
       acks === 0 ? discard(known) : answer(known, clock, Math.max(timeoutMs, TIMEOUT_MS_MIN))
     return areKnown(outcomes) ? finish(outcomes) : whenKnown(outcomes).then(finish)
   }
 }
 
-function append(partition: Partition, batch: RecordBatch, nowMs: number): Outcome {
-  const appended = partition.append(batch, nowMs)
+function appendTopic(work: Work, request: Request, data: TopicData): (Outcome | Promise<Outcome>)[] {
+  const { acks, byId, internalAllowed } = request
+  const topic = byId ? work.topics.byId(data.topicId) : work.topics.get(data.name)
+  return data.partitionData.map((partition) => {
+    if (acks < -1 || acks > 1) return refuse(partition, ErrorCode.INVALID_REQUIRED_ACKS)
+    if (topic === undefined) {
+      return refuse(partition, byId ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    }
+    if (topic.internal && !internalAllowed) {
+      return refuse(partition, ErrorCode.INVALID_TOPIC_EXCEPTION, `${topic.name} is written by the broker only`)
+    }
+    return appendPartition(work, request, topic.name, partition)
+  })
+}
+
+function appendPartition(
+  { topics, order, preparation }: Work,
+  { limits, nowMs, verification }: Request,
+  topicName: string,
+  data: PartitionData
+): Outcome | Promise<Outcome> {
+  const partition = topics.partition(topicName, data.index)
+  const settings = topics.settings(topicName)
+  if (partition === undefined || settings === undefined) return refuse(data, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  const split = splitBatches(data.records?.[0] ?? NO_RECORDS, limits)
+  if (split.error !== undefined) return refuse(data, ErrorCode[split.error], split.message)
+  const [batch] = split.batches
+  if (batch === undefined) return refuse(data, ErrorCode.INVALID_RECORD, 'the request holds no record batch')
+  const { producerId } = batch.header
+  const unverified = verification !== undefined && partition.producers.needsVerification(batch.header)
+  if (unverified || order.isBusy(partition, producerId)) {
+    const arriving = { partition, settings, data, batch, nowMs, verification }
+    return order.enqueue(partition, producerId, () => appendLater(arriving, preparation))
+  }
+  const prepared = preparation.prepare(partition, settings, batch, nowMs)
+  if (!(prepared instanceof Promise)) return append(partition, data, batch, prepared, nowMs)
+  return order.enqueue(partition, producerId, async () => append(partition, data, batch, await prepared, nowMs))
+}
+
+interface Arriving {
+  readonly partition: Partition
+  readonly settings: TopicSettings
+  readonly data: PartitionData
+  readonly batch: RecordBatch
+  readonly nowMs: number
+  readonly verification: ProduceVerification | undefined
+}
+
+/** What came before it in its lane has been appended, or not, by now: that may have begun the transaction. */
+async function appendLater(arriving: Arriving, preparation: BatchPreparation): Promise<Outcome> {
+  const { partition, settings, data, batch, nowMs, verification } = arriving
+  const { header } = batch
+  let guard: VerificationGuard | undefined
+  if (verification !== undefined && partition.producers.needsVerification(header)) {
+    const begun = partition.producers.beginVerification(header, verification.bumpsEpoch, nowMs)
+    if ('kind' in begun) return refuse(data, begun.errorCode, begun.message)
+    guard = begun
+    const producer = { id: header.producerId, epoch: header.producerEpoch }
+    const { topicName: topic, index } = partition
+    const refusal = await verification.ask(producer, { topic, partition: index })
+    if (refusal !== undefined) return refuse(data, refusal.errorCode, refusal.message)
+  }
+  const prepared = await preparation.prepare(partition, settings, batch, nowMs)
+  return append(partition, data, batch, prepared, nowMs, guard)
+}
+
+function append(
+  partition: Partition,
+  data: PartitionData,
+  batch: RecordBatch,
+  prepared: Prepared,
+  nowMs: number,
+  guard?: VerificationGuard
+): Outcome {
+  if (isProblem(prepared)) {
+    return { ...refuse(data, prepared.errorCode, prepared.message), recordErrors: prepared.recordErrors }
+  }
+  const appended = partition.append(prepared ?? batch, nowMs, guard)
   const logStartOffset = appended.errorCode === ErrorCode.NONE ? partition.startOffset : -1
   return { ...appended, index: partition.index, logStartOffset }
 }
 
+/** Why nothing of the request is taken. */
+function refusalOfAll({ transactionalId, topicData }: ProduceRequest): Refusal | undefined {
+  let first: BatchHeader | undefined
+  for (const { partitionData } of topicData) {
+    for (const { records } of partitionData) {
+      const bytes = records?.[0] ?? NO_RECORDS
+      if (!startsTransactional(bytes)) continue
+      if (transactionalId === null) return NO_TRANSACTIONAL_ID
+      const header = parseBatchHeader(bytes, 0)
+      first ??= header
+      if (header.producerId !== first.producerId || header.producerEpoch !== first.producerEpoch) return TWO_PRODUCERS
+    }
+  }
+  return undefined
+}
+
+interface Refusal {
+  readonly errorCode: number
+  readonly message: string
+}
+
+const NO_TRANSACTIONAL_ID: Refusal = {
+  errorCode: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+  message: 'the request has transactional records and names no transactional id'
+}
+const TWO_PRODUCERS: Refusal = {
+  errorCode: ErrorCode.INVALID_PRODUCER_ID_MAPPING,
+  message: 'the request has transactional records of more than one producer'
+}
+
+function refuseTopic({ partitionData }: TopicData, { errorCode, message }: Refusal): Outcome[] {
+  return partitionData.map((partition) => refuse(partition, errorCode, message))
+}
+
 const NO_RECORDS = Buffer.alloc(0)
-const NO_TRANSACTIONS = 'this broker has no transactions yet; produce without transactional.id'
 
 type Outcomes = readonly { readonly data: TopicData; readonly partitions: readonly Outcome[] }[]
 type PendingOutcomes = readonly {
@@ -189,14 +293,6 @@ function describe(outcome: Outcome, settled: ReadonlyMap<Outcome, unknown>): Par
   if (fault !== undefined) return { index, errorCode: codeOf(fault), errorMessage: String(fault), baseOffset: -1 }
   const answered = { index, errorCode, errorMessage, baseOffset, logAppendTimeMs, logStartOffset }
   return recordErrors === undefined ? answered : { ...answered, recordErrors }
-}
-
-function refuseRecords(data: PartitionData, { error, message }: SplitFailure): Outcome {
-  const records = data.records?.[0] ?? NO_RECORDS
-  if (records.length >= BATCH_HEADER_BYTES && isTransactional(parseBatchHeader(records, 0))) {
-    return refuse(data, ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS)
-  }
-  return refuse(data, ErrorCode[error], message)
 }
 
 function refuse(data: PartitionData, errorCode: number, errorMessage: string | null = null): Outcome {

@@ -44,14 +44,34 @@ describe('producer setup', () => {
     assert.equal((await init()).errorCode, ErrorCode.NONE)
   })
 
-  it('a transactional producer is told for good that there are no transactions', async () => {
-    const code = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-    assert.equal((await init(4, 'payments')).errorCode, code)
+  it('an id without an epoch, or an epoch without an id, is no producer to go on from', async () => {
+    for (const half of [
+      { producerId: 7, producerEpoch: -1 },
+      { producerId: -1, producerEpoch: 0 }
+    ]) {
+      const request = { transactionalId: 'payments', transactionTimeoutMs: 1000, ...half }
+      assert.equal((await broker.call(INIT_PRODUCER_ID, 4, request)).errorCode, ErrorCode.INVALID_REQUEST)
+    }
+    assert.equal((await init(4, '')).errorCode, ErrorCode.INVALID_REQUEST)
+  })
+
+  it('a transactional producer finds its coordinator, whatever its version, and keeps its id', async () => {
     const old = await broker.call(FIND_COORDINATOR, 2, { key: 'payments', keyType: TRANSACTION })
-    assert.deepEqual([old.errorCode, old.nodeId], [code, -1])
-    assert.match(old.errorMessage ?? '', /no transactions/)
+    assert.deepEqual([old.errorCode, old.nodeId], [ErrorCode.NONE, 1])
     const many = await broker.call(FIND_COORDINATOR, 4, { keyType: TRANSACTION, coordinatorKeys: ['payments'] })
-    assert.equal(many.coordinators[0]?.errorCode, code)
+    assert.deepEqual([many.coordinators[0]?.errorCode, many.coordinators[0]?.nodeId], [ErrorCode.NONE, 1])
+    const first = await init(0, 'payments')
+    const second = await init(4, 'payments')
+    assert.deepEqual([first.producerEpoch, second.producerEpoch], [0, 1])
+    assert.equal(second.producerId, first.producerId)
+    const fenced = { transactionalId: 'payments', transactionTimeoutMs: 1000, producerId: first.producerId }
+    for (const [version, code] of [
+      [3, ErrorCode.INVALID_PRODUCER_EPOCH],
+      [4, ErrorCode.PRODUCER_FENCED]
+    ] as const) {
+      const answer = await broker.call(INIT_PRODUCER_ID, version, { ...fenced, producerEpoch: 0 })
+      assert.equal(answer.errorCode, code)
+    }
   })
 
   it('every version finds the coordinator of a group', async () => {

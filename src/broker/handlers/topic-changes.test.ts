@@ -151,6 +151,8 @@ describe('topic changes', () => {
       assert.equal(await one({ name: 'nowhere', count: 2 }), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
       assert.equal(await one({ name: 'fixed', count: 3, brokers: [[7]] }), ErrorCode.INVALID_REPLICA_ASSIGNMENT)
       assert.equal(await one({ name: 'fixed', count: 4, brokers: [[1]] }), ErrorCode.INVALID_REPLICA_ASSIGNMENT)
+      assert.equal(await one({ name: 'fixed', count: 3, brokers: [[]] }), ErrorCode.INVALID_REPLICA_ASSIGNMENT)
+      assert.equal(await one({ name: 'fixed', count: 3, brokers: [[1, 1]] }), ErrorCode.INVALID_REPLICA_ASSIGNMENT)
       const twice = await grow(3, [
         { name: 'fixed', count: 3 },
         { name: 'fixed', count: 4 }
@@ -205,6 +207,12 @@ describe('topic changes', () => {
       assert.deepEqual(
         refused.responses.map(({ errorCode }) => errorCode),
         [ErrorCode.INVALID_REQUEST]
+      )
+      const twoWays = { topics: [{ name: 'kept', topicId: ZERO_UUID }, { topicId }], timeoutMs: 1 }
+      const { responses: neither } = await broker.call(DELETE_TOPICS, 6, twoWays)
+      assert.deepEqual(
+        neither.map(({ errorCode }) => errorCode),
+        [ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_REQUEST]
       )
       assert.notEqual(broker.topics.get('kept'), undefined)
     })
@@ -261,6 +269,13 @@ describe('topic changes', () => {
       assert.deepEqual(await remove('nowhere', 0), [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1])
       assert.deepEqual(await remove('cut', 0, 2, 9), [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1])
       assert.deepEqual(await remove(GROUP_TOPIC, 0), [ErrorCode.INVALID_TOPIC_EXCEPTION, -1])
+    })
+
+    it('a topic that is only compacted keeps the last of each key: POLICY_VIOLATION', async () => {
+      await broker.createTopic('only-compacted', 1, { 'cleanup.policy': 'compact' })
+      await broker.createTopic('compacted-too', 1, { 'cleanup.policy': 'compact,delete' })
+      assert.deepEqual(await remove('only-compacted', 0), [ErrorCode.POLICY_VIOLATION, -1])
+      assert.deepEqual(await remove('compacted-too', 0), [ErrorCode.NONE, 0])
     })
   })
 

@@ -8,22 +8,44 @@ const offset = fc.nat({ max: Number.MAX_SAFE_INTEGER })
 const int32 = fc.nat({ max: 0x7fff_ffff })
 const epoch = fc.nat({ max: 0x7fff })
 const producedBatch = fc.record({
-  producerEpoch: epoch,
   baseSequence: int32,
   lastSequence: int32,
   baseOffset: offset,
   lastOffset: offset,
   timestamp: fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER })
 })
-const producer = fc.record({
-  id: offset,
-  epoch,
-  lastAppendMs: offset,
-  batches: fc.array(producedBatch, { maxLength: 5 })
-})
+const producer = fc
+  .record({
+    id: offset,
+    epoch,
+    lastAppendMs: offset,
+    coordinatorEpoch: fc.integer({ min: -1, max: 0x7fff_ffff }),
+    transactionStart: fc.option(offset, { nil: undefined }),
+    lastMarker: fc.option(fc.record({ offset, timestamp: offset }), { nil: undefined }),
+    batches: fc.array(producedBatch, { maxLength: 5 })
+  })
+  .map(({ batches, ...rest }) => ({
+    ...rest,
+    batches: batches.map((batch) => ({ producerEpoch: rest.epoch, ...batch }))
+  }))
+const aborted = fc
+  .uniqueArray(fc.record({ producerId: offset, lastOffset: offset, length: fc.nat() }), {
+    selector: ({ lastOffset }) => lastOffset,
+    maxLength: 50
+  })
+  .map((all) =>
+    all
+      .sort((a, b) => a.lastOffset - b.lastOffset)
+      .map(({ producerId, lastOffset, length }) => ({
+        producerId,
+        firstOffset: Math.max(0, lastOffset - length),
+        lastOffset
+      }))
+  )
 const snapshot = fc.record(
   {
     producers: fc.array(producer, { maxLength: 20 }),
+    aborted,
     leaderEpochs: fc.array(fc.record({ epoch: int32, startOffset: offset }), { maxLength: 20 })
   },
   { noNullPrototype: true }
@@ -61,9 +83,41 @@ describe('partition snapshots', () => {
     )
   })
 
-  it('another version is refused', () => {
-    const bytes = encodePartitionSnapshot({ producers: [], leaderEpochs: [] })
-    bytes.writeInt16BE(2, 0)
+  it('an aborted transaction costs ten bytes or so', () => {
+    const many = Array.from({ length: 1000 }, (_, i) => {
+      const lastOffset = 5_000_000_000 + i * 400
+      return { producerId: 4000 + i, firstOffset: lastOffset - 300, lastOffset }
+    })
+    const bytes = encodePartitionSnapshot({ producers: [], aborted: many, leaderEpochs: [] }).length
+    assert.ok(bytes < 10_000, `${bytes} bytes`)
+  })
+
+  it('version 1, which knew no transactions, is still read', () => {
+    const [leaderEpochs, producers] = ['00000001 00000007 0000000000000005', '00000001']
+    const head = '000000000000002a 0002 000000000000007b 02'
+    const old = '0001 00000001 00000002 0000000000000003 0000000000000004 0000000000000006'
+    const last = '0002 00000000 00000001 0000000000000008 0000000000000009 000000000000000a'
+    const hex = `0001 ${leaderEpochs} ${producers} ${head} ${old} ${last}`.replaceAll(' ', '')
+    assert.deepEqual(decodePartitionSnapshot(Buffer.from(hex, 'hex')), {
+      leaderEpochs: [{ epoch: 7, startOffset: 5 }],
+      aborted: [],
+      producers: [
+        {
+          id: 42,
+          epoch: 2,
+          lastAppendMs: 123,
+          coordinatorEpoch: -1,
+          transactionStart: undefined,
+          lastMarker: undefined,
+          batches: [{ producerEpoch: 2, baseSequence: 0, lastSequence: 1, baseOffset: 8, lastOffset: 9, timestamp: 10 }]
+        }
+      ]
+    })
+  })
+
+  it('a newer version is refused', () => {
+    const bytes = encodePartitionSnapshot({ producers: [], aborted: [], leaderEpochs: [] })
+    bytes.writeInt16BE(3, 0)
     assert.throws(
       () => decodePartitionSnapshot(bytes),
       (error) => isFault(error, 'corrupt')

@@ -1,35 +1,38 @@
 /**
  * The state saved beside a partition's stream with every upload, so that opening a partition replays only what came
- * after it. Layout, big-endian: docs/formats/partition-snapshot.md.
+ * after it. Layout, big-endian: docs/formats/partition-snapshot.md. Version 1, which knew no transactions, is still read.
  */
 import { Fault } from '../../runtime/fault.ts'
 import { Reader, Writer } from '../../wire/buffers.ts'
+import { NO_TIMESTAMP } from '../../wire/records/batch-header.ts'
+import type { AbortedTransaction } from './aborted-transactions.ts'
 import type { LeaderEpoch } from './leader-epochs.ts'
-import type { ProducedBatch, Producer } from './producer-state.ts'
+import type { ProducedBatch, ProducerSnapshot } from './producer-history.ts'
 
-const VERSION = 1
+const VERSION = 2
+const VERSION_WITHOUT_TRANSACTIONS = 1
+/** Stands for no open transaction, and for no marker. */
+const NO_OFFSET = -1
+const TWO_32 = 0x1_0000_0000
 
 export interface PartitionSnapshot {
-  readonly producers: readonly Producer[]
+  readonly producers: readonly ProducerSnapshot[]
+  /** By last offset. */
+  readonly aborted: readonly AbortedTransaction[]
   readonly leaderEpochs: readonly LeaderEpoch[]
 }
 
-export function encodePartitionSnapshot(snapshot: PartitionSnapshot): Buffer {
+export function encodePartitionSnapshot({ producers, aborted, leaderEpochs }: PartitionSnapshot): Buffer {
   const writer = new Writer()
   writer.int16(VERSION)
-  writer.int32(snapshot.leaderEpochs.length)
-  for (const { epoch, startOffset } of snapshot.leaderEpochs) {
+  writer.int32(leaderEpochs.length)
+  for (const { epoch, startOffset } of leaderEpochs) {
     writer.int32(epoch)
     writer.int64(startOffset)
   }
-  writer.int32(snapshot.producers.length)
-  for (const producer of snapshot.producers) {
-    writer.int64(producer.id)
-    writer.int16(producer.epoch)
-    writer.int64(producer.lastAppendMs)
-    writer.int8(producer.batches.length)
-    for (const batch of producer.batches) writeBatch(writer, batch)
-  }
+  writer.int32(producers.length)
+  for (const producer of producers) writeProducer(writer, producer)
+  writeAborted(writer, aborted)
   return Buffer.concat(writer.finish())
 }
 
@@ -38,15 +41,16 @@ export function decodePartitionSnapshot(bytes: Buffer): PartitionSnapshot {
   const reader = new Reader(bytes)
   try {
     const version = reader.int16()
-    if (version !== VERSION) throw new Fault('corrupt', `partition snapshot version ${version} is not ${VERSION}`)
+    if (version !== VERSION && version !== VERSION_WITHOUT_TRANSACTIONS) {
+      throw new Fault(
+        'corrupt',
+        `partition snapshot version ${version} is newer than ${VERSION}, which this release knows`
+      )
+    }
+    const transactions = version === VERSION
     const leaderEpochs = list(reader.int32(), () => ({ epoch: reader.int32(), startOffset: reader.int64() }))
-    const producers = list(reader.int32(), () => ({
-      id: reader.int64(),
-      epoch: reader.int16(),
-      lastAppendMs: reader.int64(),
-      batches: list(reader.int8(), () => readBatch(reader))
-    }))
-    return { producers, leaderEpochs }
+    const producers = list(reader.int32(), () => readProducer(reader, transactions))
+    return { producers, aborted: transactions ? readAborted(reader) : [], leaderEpochs }
   } catch (error) {
     throw new Fault('corrupt', 'a partition snapshot cannot be read', { cause: error })
   }
@@ -56,6 +60,41 @@ function list<T>(length: number, read: () => T): T[] {
   const items: T[] = []
   for (let i = 0; i < length; i++) items.push(read())
   return items
+}
+
+function writeProducer(writer: Writer, producer: ProducerSnapshot): void {
+  writer.int64(producer.id)
+  writer.int16(producer.epoch)
+  writer.int64(producer.lastAppendMs)
+  writer.int32(producer.coordinatorEpoch)
+  writer.int64(producer.transactionStart ?? NO_OFFSET)
+  writer.int64(producer.lastMarker?.offset ?? NO_OFFSET)
+  writer.int64(producer.lastMarker?.timestamp ?? NO_TIMESTAMP)
+  writer.int8(producer.batches.length)
+  for (const batch of producer.batches) writeBatch(writer, batch)
+}
+
+function readProducer(reader: Reader, transactions: boolean): ProducerSnapshot {
+  const id = reader.int64()
+  const epoch = reader.int16()
+  const lastAppendMs = reader.int64()
+  const { coordinatorEpoch, transactionStart, lastMarker } = transactions ? readTransaction(reader) : NO_TRANSACTION
+  const batches = list(reader.int8(), () => readBatch(reader)).filter(({ producerEpoch }) => producerEpoch === epoch)
+  return { id, epoch, lastAppendMs, coordinatorEpoch, transactionStart, lastMarker, batches }
+}
+
+const NO_TRANSACTION = { coordinatorEpoch: -1, transactionStart: undefined, lastMarker: undefined }
+
+function readTransaction(reader: Reader): Pick<ProducerSnapshot, keyof typeof NO_TRANSACTION> {
+  const coordinatorEpoch = reader.int32()
+  const start = reader.int64()
+  const offset = reader.int64()
+  const timestamp = reader.int64()
+  return {
+    coordinatorEpoch,
+    transactionStart: start === NO_OFFSET ? undefined : start,
+    lastMarker: offset === NO_OFFSET ? undefined : { offset, timestamp }
+  }
 }
 
 function writeBatch(writer: Writer, batch: ProducedBatch): void {
@@ -76,4 +115,35 @@ function readBatch(reader: Reader): ProducedBatch {
     lastOffset: reader.int64(),
     timestamp: reader.int64()
   }
+}
+
+/** There may be many: what costs a byte is told from the one before. */
+function writeAborted(writer: Writer, aborted: readonly AbortedTransaction[]): void {
+  writer.int32(aborted.length)
+  let before = 0
+  for (const { producerId, firstOffset, lastOffset } of aborted) {
+    writeNumber(writer, producerId)
+    writeNumber(writer, lastOffset - before)
+    writeNumber(writer, lastOffset - firstOffset)
+    before = lastOffset
+  }
+}
+
+function readAborted(reader: Reader): AbortedTransaction[] {
+  let lastOffset = 0
+  return list(reader.int32(), () => {
+    const producerId = readNumber(reader)
+    lastOffset += readNumber(reader)
+    return { producerId, firstOffset: lastOffset - readNumber(reader), lastOffset }
+  })
+}
+
+/** A safe integer from 0 on, as two varints: its high and its low 32 bits. */
+function writeNumber(writer: Writer, value: number): void {
+  writer.uvarint(Math.floor(value / TWO_32))
+  writer.uvarint(value % TWO_32)
+}
+
+function readNumber(reader: Reader): number {
+  return reader.uvarint() * TWO_32 + reader.uvarint()
 }

@@ -1,5 +1,5 @@
 /**
- * A partition: a stream of record batches and the small state beside it (producers, leader epochs).
+ * A partition: a stream of record batches and the small state beside it (producers, transactions, leader epochs).
  *
  * Invariant: the state changes when a batch is appended, in offset order; what is saved or shown of it never goes
  * beyond what is durable. Batches are opaque but for their header.
@@ -10,18 +10,23 @@ import type { Entry } from '../../stream/entry.ts'
 import type { Stream } from '../../stream/stream.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
 import {
-  type BatchHeader,
   hasProducerId,
+  isControl,
+  isTransactional,
   lastSequence,
   parseBatchHeader,
   patchBatchHeader,
   patchLogAppendTime,
   type RecordBatch
 } from '../../wire/records/batch-header.ts'
+import { buildEndMarker, readEndMarker } from '../../wire/records/end-marker.ts'
+import type { TransactionEnd } from '../record-log.ts'
 import type { TopicSettings } from '../topic-settings.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
+import { PartitionProducers } from './partition-producers.ts'
 import { decodePartitionSnapshot, encodePartitionSnapshot } from './partition-snapshot.ts'
-import { ProducerStates } from './producer-state.ts'
+import type { Verdict } from './producer-rules.ts'
+import type { VerificationGuard } from './verification-states.ts'
 
 export interface PartitionParts {
   readonly topicName: string
@@ -52,7 +57,7 @@ export class Partition {
   readonly index: number
   readonly leaderEpoch: number
   readonly stream: Stream
-  readonly producers = new ProducerStates()
+  readonly producers = new PartitionProducers()
   readonly leaderEpochs = new LeaderEpochs()
   readonly #settings: () => TopicSettings
 
@@ -82,13 +87,19 @@ export class Partition {
     return this.stream.endOffset
   }
 
-  /** The offset up to which a read_committed consumer may read. Without transactions, the high watermark. */
+  /** The offset up to which a read_committed consumer may read: before it, every transaction is decided for ever. */
   get lastStableOffset(): number {
-    return this.highWatermark
+    const { highWatermark } = this
+    const undecided = this.producers.firstUndecided(highWatermark)
+    // A transaction may have begun before what was deleted.
+    return undecided === undefined ? highWatermark : Math.min(Math.max(undecided, this.startOffset), highWatermark)
   }
 
-  /** Appends one validated batch, or says why not. The batch's bytes are changed in place: offset, epoch, append time. */
-  append(batch: RecordBatch, nowMs: number): Appended {
+  /**
+   * Appends one validated batch of data, or says why not. The batch's bytes are changed in place: offset, epoch, append
+   * time. `guard`: from `producers.beginVerification`, when the coordinator has confirmed the transaction.
+   */
+  append(batch: RecordBatch, nowMs: number, guard?: VerificationGuard): Appended {
     const { header } = batch
     const settings = this.#settings()
     const bytesMax = Math.min(settings.maxMessageBytes, this.stream.payloadBytesMax)
@@ -97,22 +108,20 @@ export class Partition {
       return refused(ErrorCode.MESSAGE_TOO_LARGE, message)
     }
     if (hasProducerId(header)) {
-      const known = this.#judge(header)
-      if (known !== undefined) return known
+      const verdict = this.producers.judge(header, guard)
+      if (verdict !== undefined) return this.#answer(verdict)
     }
-    let logAppendTimeMs = -1
-    let maxTimestamp = header.maxTimestamp
-    if (settings.logAppendTime) {
-      patchLogAppendTime(batch.bytes, 0, nowMs)
-      logAppendTimeMs = nowMs
-      maxTimestamp = nowMs
-    }
-    const baseOffset = this.stream.nextOffset
-    const lastOffset = baseOffset + header.lastOffsetDelta
-    patchBatchHeader(batch.bytes, 0, baseOffset, this.leaderEpoch)
-    const durable = this.stream.append({ baseOffset, lastOffset, maxTimestamp, payload: batch.bytes })
-    if (hasProducerId(header)) this.#noteProducer(header, baseOffset, maxTimestamp, nowMs)
-    return { errorCode: ErrorCode.NONE, errorMessage: null, baseOffset, logAppendTimeMs, durable }
+    return this.#append(batch, nowMs)
+  }
+
+  /** Ends a producer's transaction: appends its marker, or says why not. Where none is open, the marker still fences. */
+  appendEnd(end: TransactionEnd, nowMs: number): Appended {
+    const refusal = this.producers.judgeEnd(end)
+    if (refusal !== undefined) return refused(refusal.errorCode, refusal.message)
+    const { producer, committed, coordinatorEpoch } = end
+    const marker = { producerId: producer.id, producerEpoch: producer.epoch, committed, coordinatorEpoch }
+    const bytes = buildEndMarker({ ...marker, timestamp: nowMs })
+    return this.#append({ header: parseBatchHeader(bytes, 0), bytes }, nowMs)
   }
 
   /** Compares what a client believes with what is so: its leader epoch (-1: it does not say), then its offset. */
@@ -130,57 +139,66 @@ export class Partition {
 
   /** The state to save with an upload that ends at `offset`. */
   capture(offset: number, expireBeforeMs: number): Buffer {
-    this.producers.expire(expireBeforeMs)
+    this.producers.expire(expireBeforeMs, this.highWatermark)
+    this.producers.aborted.forgetBefore(this.startOffset)
     this.leaderEpochs.forgetBefore(this.startOffset)
     return encodePartitionSnapshot({
-      producers: this.producers.asOf(offset),
+      producers: this.producers.states.asOf(offset),
+      aborted: this.producers.aborted.asOf(offset),
       leaderEpochs: this.leaderEpochs.asOf(offset)
     })
   }
 
-  #judge(header: BatchHeader): Appended | undefined {
-    const verdict = this.producers.judge({
-      producerId: header.producerId,
-      producerEpoch: header.producerEpoch,
-      baseSequence: header.baseSequence,
-      lastSequence: lastSequence(header)
-    })
-    switch (verdict.kind) {
-      case 'accept':
-        return undefined
-      case 'duplicate': {
-        const { baseOffset, lastOffset, timestamp } = verdict.original
-        const durable = lastOffset < this.stream.endOffset ? undefined : this.stream.whenDurable(lastOffset + 1)
-        // Kafka tells the batch's time here, whoever set it.
-        return { errorCode: ErrorCode.NONE, errorMessage: null, baseOffset, logAppendTimeMs: timestamp, durable }
-      }
-      case 'fenced':
-        return refused(ErrorCode.INVALID_PRODUCER_EPOCH, verdict.message)
-      case 'out-of-order':
-        return refused(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, verdict.message)
+  #append({ header, bytes }: RecordBatch, nowMs: number): Appended {
+    let logAppendTimeMs = -1
+    let maxTimestamp = header.maxTimestamp
+    if (this.#settings().logAppendTime) {
+      patchLogAppendTime(bytes, 0, nowMs)
+      logAppendTimeMs = nowMs
+      maxTimestamp = nowMs
     }
+    const baseOffset = this.stream.nextOffset
+    const lastOffset = baseOffset + header.lastOffsetDelta
+    patchBatchHeader(bytes, 0, baseOffset, this.leaderEpoch)
+    const durable = this.stream.append({ baseOffset, lastOffset, maxTimestamp, payload: bytes })
+    if (hasProducerId(header)) this.#note({ header, bytes }, baseOffset, maxTimestamp, nowMs)
+    return { errorCode: ErrorCode.NONE, errorMessage: null, baseOffset, logAppendTimeMs, durable }
   }
 
-  #noteProducer(header: BatchHeader, baseOffset: number, timestamp: number, nowMs: number): void {
-    this.producers.record(
-      header.producerId,
-      {
-        producerEpoch: header.producerEpoch,
-        baseSequence: header.baseSequence,
-        lastSequence: lastSequence(header),
-        baseOffset,
-        lastOffset: baseOffset + header.lastOffsetDelta,
-        timestamp
-      },
-      nowMs,
-      this.stream.endOffset
-    )
+  #answer(verdict: Verdict): Appended {
+    if (verdict.kind === 'refused') return refused(verdict.errorCode, verdict.message)
+    const { baseOffset, lastOffset, timestamp } = verdict.original
+    const durable = lastOffset < this.stream.endOffset ? undefined : this.stream.whenDurable(lastOffset + 1)
+    // Kafka tells the batch's time here, whoever set it.
+    return { errorCode: ErrorCode.NONE, errorMessage: null, baseOffset, logAppendTimeMs: timestamp, durable }
+  }
+
+  /** The state follows what was appended, now or before a restart. */
+  #note(batch: RecordBatch, baseOffset: number, timestamp: number, nowMs: number): void {
+    const { header } = batch
+    const { producerId, producerEpoch } = header
+    if (isControl(header)) {
+      const end = readEndMarker(batch)
+      if (end === undefined) return
+      const marker = { producerEpoch, coordinatorEpoch: end.coordinatorEpoch, offset: baseOffset, timestamp }
+      this.producers.noteEnd(producerId, marker, end.committed, nowMs, this.stream.endOffset)
+      return
+    }
+    const produced = {
+      producerEpoch,
+      baseSequence: header.baseSequence,
+      lastSequence: lastSequence(header),
+      baseOffset,
+      lastOffset: baseOffset + header.lastOffsetDelta,
+      timestamp
+    }
+    this.producers.noteBatch(producerId, produced, isTransactional(header), nowMs, this.stream.endOffset)
   }
 
   async #restore(snapshot: Snapshot | undefined, nowMs: number): Promise<void> {
     if (snapshot !== undefined) {
-      const { producers, leaderEpochs } = decodePartitionSnapshot(snapshot.bytes)
-      for (const producer of producers) this.producers.restore(producer)
+      const { producers, aborted, leaderEpochs } = decodePartitionSnapshot(snapshot.bytes)
+      this.producers.restore(producers, aborted)
       this.leaderEpochs.restore(leaderEpochs)
     }
     for await (const entries of this.stream.scan(snapshot?.offset ?? 0, REPLAY_BYTES)) {
@@ -195,7 +213,8 @@ export class Partition {
       `the batch at ${entry.baseOffset} says it is at ${header.baseOffset}`
     )
     this.leaderEpochs.begin(header.partitionLeaderEpoch, entry.baseOffset)
-    if (hasProducerId(header)) this.#noteProducer(header, entry.baseOffset, header.maxTimestamp, nowMs)
+    if (!hasProducerId(header)) return
+    this.#note({ header, bytes: entry.payload }, entry.baseOffset, header.maxTimestamp, nowMs)
   }
 }
 

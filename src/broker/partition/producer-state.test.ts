@@ -4,26 +4,35 @@ import { ProducerStates } from './producer-state.ts'
 
 const EVERYTHING = Number.MAX_SAFE_INTEGER
 
-describe('producer state', () => {
-  /** One record a batch; sequence and offset are the same. */
-  const append = (
-    states: ProducerStates,
-    at: number,
-    options: { epoch?: number; durable?: number; now?: number } = {}
-  ) => {
-    const { epoch = 0, durable = EVERYTHING, now = 0 } = options
-    const sequence = epoch === 0 ? at : 0
-    const batch = { baseSequence: sequence, lastSequence: sequence, baseOffset: at, lastOffset: at, timestamp: 0 }
-    states.record(1, { ...batch, producerEpoch: epoch }, now, durable)
-  }
-  const judge = (states: ProducerStates, sequence: number, producerEpoch = 0) =>
-    states.judge({ producerId: 1, producerEpoch, baseSequence: sequence, lastSequence: sequence }).kind
+interface Note {
+  readonly epoch?: number
+  readonly sequence?: number
+  readonly transactional?: boolean
+  readonly durable?: number
+  readonly now?: number
+}
 
+/** One record a batch; sequence and offset are the same unless said otherwise. */
+function append(states: ProducerStates, at: number, note: Note = {}): boolean {
+  const { epoch = 0, sequence = at, transactional = false, durable = EVERYTHING, now = 0 } = note
+  const batch = { baseSequence: sequence, lastSequence: sequence, baseOffset: at, lastOffset: at, timestamp: 0 }
+  return states.noteBatch(1, { ...batch, producerEpoch: epoch }, transactional, now, durable)
+}
+
+function end(states: ProducerStates, at: number, note: Note & { readonly coordinatorEpoch?: number } = {}): void {
+  const { epoch = 0, durable = EVERYTHING, now = 0, coordinatorEpoch = 0 } = note
+  states.noteEnd(1, { producerEpoch: epoch, coordinatorEpoch, offset: at, timestamp: 0 }, now, durable)
+}
+
+const isDuplicate = (states: ProducerStates, sequence: number, epoch = 0) =>
+  states.get(1)?.findDuplicate(epoch, sequence, sequence) !== undefined
+
+describe('producer state', () => {
   it('of all batches the last five are known again, however many are on their way', () => {
     const states = new ProducerStates()
     for (let i = 0; i < 20; i++) append(states, i, { durable: 0 })
-    for (let i = 0; i < 15; i++) assert.equal(judge(states, i), 'out-of-order')
-    for (let i = 15; i < 20; i++) assert.equal(judge(states, i), 'duplicate')
+    for (let i = 0; i < 15; i++) assert.equal(isDuplicate(states, i), false)
+    for (let i = 15; i < 20; i++) assert.equal(isDuplicate(states, i), true)
   })
 
   it('what is not durable does not push out what a snapshot before it will need', () => {
@@ -32,7 +41,7 @@ describe('producer state', () => {
     assert.equal(states.asOf(5)[0]?.batches.length, 5)
     append(states, 20, { durable: 20 })
     append(states, 21, { durable: 21 })
-    assert.equal(states.get(1)?.batches.length, 6, 'five durable ones and the one on its way')
+    assert.equal(states.asOf(21)[0]?.batches.at(0)?.baseOffset, 16)
   })
 
   it('a snapshot holds the last five batches before its offset, and nothing after', () => {
@@ -50,32 +59,62 @@ describe('producer state', () => {
     const states = new ProducerStates()
     append(states, 0)
     append(states, 1)
-    append(states, 2, { epoch: 1, durable: 2 })
+    append(states, 2, { epoch: 1, sequence: 0, durable: 2 })
     const [producer] = states.asOf(2)
     assert.equal(producer?.epoch, 0)
     const restored = new ProducerStates()
     restored.restore(producer ?? assert.fail())
-    assert.equal(judge(restored, 1), 'duplicate')
-    assert.equal(judge(states, 1), 'fenced')
-    assert.equal(judge(states, 0, 1), 'duplicate')
-    assert.equal(judge(states, 1, 1), 'accept')
+    assert.equal(isDuplicate(restored, 1), true)
+    assert.equal(isDuplicate(states, 1), false, 'a new epoch forgets the batches of the old one')
+    assert.equal(isDuplicate(states, 0, 1), true)
   })
 
-  it('a producer that appended nothing for long is forgotten, and may start anywhere', () => {
+  it('a transaction begins with its first batch, goes on over epochs, and ends with a marker', () => {
+    const states = new ProducerStates()
+    assert.equal(append(states, 0), false)
+    assert.equal(append(states, 1, { transactional: true }), true)
+    assert.equal(append(states, 2, { transactional: true }), false)
+    assert.equal(append(states, 3, { transactional: true, epoch: 1, sequence: 0 }), false)
+    assert.equal(states.get(1)?.transactionStart, 1)
+    end(states, 4, { epoch: 1, coordinatorEpoch: 7 })
+    assert.equal(states.get(1)?.transactionStart, undefined)
+    assert.equal(states.get(1)?.coordinatorEpoch, 7)
+    assert.equal(append(states, 5, { transactional: true, epoch: 1, sequence: 1 }), true)
+  })
+
+  it('a snapshot knows of no marker and of no transaction that is not durable', () => {
+    const states = new ProducerStates()
+    append(states, 0, { transactional: true, durable: 0 })
+    assert.deepEqual(states.asOf(0), [])
+    end(states, 1, { epoch: 1, coordinatorEpoch: 3, durable: 0 })
+    append(states, 2, { transactional: true, epoch: 1, sequence: 0, durable: 0 })
+    const at = (offset: number) => {
+      const [p] = states.asOf(offset)
+      return [p?.epoch, p?.transactionStart, p?.coordinatorEpoch, p?.lastMarker?.offset, p?.batches.length]
+    }
+    assert.deepEqual(at(1), [0, 0, -1, undefined, 1])
+    assert.deepEqual(at(2), [1, undefined, 3, 1, 0])
+    assert.deepEqual(at(3), [1, 2, 3, 1, 1])
+  })
+
+  it('a producer that appended nothing for long is forgotten', () => {
     const states = new ProducerStates()
     append(states, 0, { now: 1000 })
-    states.expire(1000)
-    assert.equal(judge(states, 7), 'out-of-order')
-    states.expire(1001)
-    assert.equal(judge(states, 7), 'accept')
+    states.expire(1000, EVERYTHING)
+    assert.equal(states.size, 1)
+    states.expire(1001, EVERYTHING)
     assert.equal(states.size, 0)
   })
 
-  it('a batch that overlaps a remembered one without being it is out of order', () => {
+  it('expiry never drops a producer with an open transaction, nor with one whose end is not durable', () => {
     const states = new ProducerStates()
-    append(states, 0)
-    append(states, 1)
-    const verdict = states.judge({ producerId: 1, producerEpoch: 0, baseSequence: 1, lastSequence: 2 })
-    assert.equal(verdict.kind, 'out-of-order')
+    append(states, 0, { transactional: true, now: 1000 })
+    states.expire(5000, EVERYTHING)
+    assert.equal(states.size, 1, 'open')
+    end(states, 1, { now: 2000, durable: 1 })
+    states.expire(5000, 1)
+    assert.equal(states.size, 1, 'a crash could bring the transaction back')
+    states.expire(5000, 2)
+    assert.equal(states.size, 0)
   })
 })

@@ -160,6 +160,12 @@ export function isTransactional(header: BatchHeader): boolean {
   return (header.attributes & TRANSACTIONAL_BIT) !== 0
 }
 
+/** Whether the bytes begin with the header of a transactional batch; looks at nothing else and allocates nothing. */
+export function startsTransactional(bytes: Buffer): boolean {
+  if (bytes.length < BATCH_HEADER_BYTES || bytes.readInt8(MAGIC_POSITION) !== MAGIC_V2) return false
+  return (bytes.readInt16BE(ATTRIBUTES_POSITION) & TRANSACTIONAL_BIT) !== 0
+}
+
 /** Control batches carry markers of the transaction protocol, not data. */
 export function isControl(header: BatchHeader): boolean {
   return (header.attributes & CONTROL_BIT) !== 0

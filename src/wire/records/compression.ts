@@ -10,9 +10,10 @@
  * Formats: gzip RFC 1952; snappy in snappy-java's block framing (raw snappy is read as well, librdkafka writes it);
  * LZ4 frames (independent blocks, no content checksum); zstd frames RFC 8878 (content size may be unknown).
  */
+import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
-import { compress as zstdCompress, decompress as zstdDecompress } from '@mongodb-js/zstd'
+import { decompress as zstdDecompress } from '@mongodb-js/zstd'
 import { compressFrame, decompressFrame } from 'lz4-napi'
 import { Fault } from '../../runtime/fault.ts'
 import { lz4WorstCase, zstdWorstCase } from './frame-bounds.ts'
@@ -29,7 +30,11 @@ export type Codec = (typeof CODECS)[number]
 const WORST_CASE_FACTOR = 4
 const WORST_CASE_BYTES_MIN = 4 * 1024 * 1024
 
-const gzipAsync = promisify(gzip)
+const gzipAsync: (bytes: Buffer, options: { level?: number }) => Promise<Buffer> = promisify(gzip)
+/** The package's own function forgets the level on its way to the bindings. */
+const zstdBindings = createRequire(import.meta.url)('@mongodb-js/zstd/bindings.js') as {
+  compress(bytes: Buffer, level?: number): Promise<Buffer>
+}
 const gunzipAsync: (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer> = promisify(gunzip)
 
 /** Fault `corrupt` for an id that is no codec. */
@@ -43,18 +48,19 @@ export function codecId(codec: Codec): number {
   return CODECS.indexOf(codec)
 }
 
-export async function compress(codec: Codec, bytes: Buffer): Promise<Buffer> {
+/** `level`: how hard gzip (-1 to 9) and zstd (-131072 to 22) try; the other codecs know none. */
+export async function compress(codec: Codec, bytes: Buffer, level?: number): Promise<Buffer> {
   switch (codec) {
     case 'none':
       return bytes
     case 'gzip':
-      return gzipAsync(bytes)
+      return gzipAsync(bytes, level === undefined ? {} : { level })
     case 'snappy':
       return compressXerial(bytes)
     case 'lz4':
       return compressFrame(bytes)
     case 'zstd':
-      return zstdCompress(bytes)
+      return zstdBindings.compress(bytes, level)
   }
 }
 

@@ -1,0 +1,76 @@
+/** Rows of share groups (KIP-932): the groups, what they read, and the states of what they read. */
+import {
+  AlterShareGroupOffsetsRequest,
+  AlterShareGroupOffsetsResponse
+} from '../../wire/messages/alter-share-group-offsets.ts'
+import {
+  DeleteShareGroupOffsetsRequest,
+  DeleteShareGroupOffsetsResponse
+} from '../../wire/messages/delete-share-group-offsets.ts'
+import {
+  DeleteShareGroupStateRequest,
+  DeleteShareGroupStateResponse
+} from '../../wire/messages/delete-share-group-state.ts'
+import {
+  DescribeShareGroupOffsetsRequest,
+  DescribeShareGroupOffsetsResponse
+} from '../../wire/messages/describe-share-group-offsets.ts'
+import {
+  InitializeShareGroupStateRequest,
+  InitializeShareGroupStateResponse
+} from '../../wire/messages/initialize-share-group-state.ts'
+import { ReadShareGroupStateRequest, ReadShareGroupStateResponse } from '../../wire/messages/read-share-group-state.ts'
+import {
+  ReadShareGroupStateSummaryRequest,
+  ReadShareGroupStateSummaryResponse
+} from '../../wire/messages/read-share-group-state-summary.ts'
+import { ShareAcknowledgeRequest, ShareAcknowledgeResponse } from '../../wire/messages/share-acknowledge.ts'
+import { ShareFetchRequest, ShareFetchResponse } from '../../wire/messages/share-fetch.ts'
+import { ShareGroupDescribeRequest, ShareGroupDescribeResponse } from '../../wire/messages/share-group-describe.ts'
+import { ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse } from '../../wire/messages/share-group-heartbeat.ts'
+import {
+  WriteShareGroupStateRequest,
+  WriteShareGroupStateResponse
+} from '../../wire/messages/write-share-group-state.ts'
+import { type Api, api } from '../api.ts'
+import type { BrokerParts } from '../broker-parts.ts'
+import type { ShareCoordinators } from '../groups/share/share-composition.ts'
+import { shareGroupDescribeHandler, shareGroupHeartbeatHandler } from '../groups/share/share-group-handlers.ts'
+import { alterShareOffsets, deleteShareOffsets, describeShareOffsets } from '../groups/share/share-offsets.ts'
+import { shareAcknowledgeHandler } from '../shares/share-acknowledge.ts'
+import { shareFetchHandler } from '../shares/share-fetch.ts'
+import {
+  deleteStateHandler,
+  initializeStateHandler,
+  readStateHandler,
+  readStateSummaryHandler,
+  writeStateHandler
+} from '../shares/state-requests.ts'
+
+export function shareApis(
+  parts: BrokerParts,
+  { shares, states, groups, offsets, groupSettings }: ShareCoordinators
+): Api[] {
+  const { clock, topics, unsent } = parts
+  const fetching = { clock, topics, unsent, shares, groupSettings }
+  return [
+    api(ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse, shareGroupHeartbeatHandler(groups)),
+    api(ShareGroupDescribeRequest, ShareGroupDescribeResponse, shareGroupDescribeHandler(groups)),
+    api(ShareFetchRequest, ShareFetchResponse, shareFetchHandler(fetching)),
+    api(ShareAcknowledgeRequest, ShareAcknowledgeResponse, shareAcknowledgeHandler(fetching)),
+    api(InitializeShareGroupStateRequest, InitializeShareGroupStateResponse, initializeStateHandler(states)),
+    api(ReadShareGroupStateRequest, ReadShareGroupStateResponse, readStateHandler(states)),
+    api(WriteShareGroupStateRequest, WriteShareGroupStateResponse, writeStateHandler(states)),
+    api(DeleteShareGroupStateRequest, DeleteShareGroupStateResponse, deleteStateHandler(states)),
+    api(ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse, readStateSummaryHandler(states)),
+    api(DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse, (request) =>
+      describeShareOffsets(offsets, request)
+    ),
+    api(AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse, (request) =>
+      alterShareOffsets(offsets, request)
+    ),
+    api(DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse, (request) =>
+      deleteShareOffsets(offsets, request)
+    )
+  ]
+}

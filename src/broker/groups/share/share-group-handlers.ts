@@ -1,0 +1,34 @@
+/**
+ * ShareGroupHeartbeat v1 and ShareGroupDescribe v1 (KIP-932): how members join a share group and hear what to read, and how
+ * admin tools see it. Everybody may do everything: authorization is not here.
+ */
+import type {
+  ShareGroupDescribeRequest,
+  ShareGroupDescribeResponse
+} from '../../../wire/messages/share-group-describe.ts'
+import type {
+  ShareGroupHeartbeatRequest,
+  ShareGroupHeartbeatResponse
+} from '../../../wire/messages/share-group-heartbeat.ts'
+import type { InferInput } from '../../../wire/schema.ts'
+import type { Handler } from '../../handler.ts'
+import type { ShareGroups } from './share-groups.ts'
+
+/** Read, delete, describe, describe and alter configs: all that can be done to a group, as bits by operation code. */
+const ALL_OPERATIONS = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11)
+
+export function shareGroupHeartbeatHandler(
+  groups: ShareGroups
+): Handler<ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse> {
+  return (request, { clientId, clientHost }) => groups.heartbeat(request, { clientId: clientId ?? '', clientHost })
+}
+
+export function shareGroupDescribeHandler(
+  groups: ShareGroups
+): Handler<ShareGroupDescribeRequest, InferInput<typeof ShareGroupDescribeResponse>> {
+  return async ({ groupIds, includeAuthorizedOperations }) => {
+    const described = await groups.describe(groupIds)
+    if (!includeAuthorizedOperations) return { throttleTimeMs: 0, groups: described }
+    return { throttleTimeMs: 0, groups: described.map((group) => ({ ...group, authorizedOperations: ALL_OPERATIONS })) }
+  }
+}

@@ -141,18 +141,17 @@ export class FetchPass {
     // No data is in the response yet: one batch goes in whatever its size.
     const first = this.bytes === 0
     if ((room <= 0 && !first) || fetchOffset >= endOffset) return found(partition, target, NO_RECORDS, 0)
-    const { revision } = partition.producers.aborted
+    const { layout } = partition.producers.aborted
     const entries = partition.stream.read(fetchOffset, Math.max(room, 0))
-    if (!(entries instanceof Promise)) return this.#found(partition, target, chosen(entries, endOffset, first, room))
+    if (!(entries instanceof Promise))
+      return this.#found(partition, target, chosen(entries, endOffset, first, room), layout)
     return entries.then(
       (cold) => {
         // Trimmed away while it was read.
         if (fetchOffset < partition.startOffset) {
           return this.#failed(partition, target, ErrorCode.OFFSET_OUT_OF_RANGE)
         }
-        // Compacted away while it was read: what was read may be of a transaction that nobody is told of any more.
-        if (revision !== partition.producers.aborted.revision) return this.#readEntries(partition, target, room)
-        return this.#found(partition, target, chosen(cold, endOffset, first, room))
+        return this.#found(partition, target, chosen(cold, endOffset, first, room), layout)
       },
       (error: unknown) => {
         const trimmed = isFault(error) && fetchOffset < partition.startOffset
@@ -163,7 +162,13 @@ export class FetchPass {
     )
   }
 
-  #found(partition: Partition, target: FetchTarget, entries: readonly Entry[]): FetchRead | Promise<FetchRead> {
+  /** `layout`: of what is stored, before the entries were read. */
+  #found(
+    partition: Partition,
+    target: FetchTarget,
+    entries: readonly Entry[],
+    layout: unknown
+  ): FetchRead | Promise<FetchRead> {
     const last = entries.at(-1)
     if (last === undefined) return found(partition, target, NO_RECORDS, 0)
     let bytes = 0
@@ -174,9 +179,14 @@ export class FetchPass {
     }
     const read = found(partition, target, records, bytes)
     if (!this.#parts.readCommitted) return read
-    const aborted = partition.producers.aborted.overlapping(target.wanted.fetchOffset, last.lastOffset + 1)
-    if (aborted instanceof Promise) return aborted.then((all) => telling(read, all))
-    return telling(read, aborted)
+    const { aborted } = partition.producers
+    const told = aborted.overlapping(target.wanted.fetchOffset, last.lastOffset + 1)
+    if (!(told instanceof Promise)) return telling(read, told)
+    return told.then(
+      // Compacted meanwhile: what was read may be of a transaction that nobody is told of any more.
+      (all) => (layout === aborted.layout ? telling(read, all) : this.#readPartition(partition, target, bytes)),
+      (error: unknown) => this.#failed(partition, target, codeOf(error))
+    )
   }
 
   #failed(partition: Partition, target: FetchTarget, errorCode: number): FetchRead {

@@ -228,8 +228,8 @@ export class Topics {
     return served.settings
   }
 
-  #capture(partition: Partition, _startOffset: number, endOffset: number): Captured {
+  #capture(partition: Partition, startOffset: number, endOffset: number): Captured {
     const expireBeforeMs = this.#parts.clock.now() - this.#parts.producerExpirationMs
-    return { snapshot: partition.capture(endOffset, expireBeforeMs), note: undefined }
+    return partition.capture(startOffset, endOffset, expireBeforeMs)
   }
 }

@@ -186,6 +186,7 @@ export class StreamEngine {
         id,
         epoch: row.epoch,
         savedStart: () => this.#parts.metadata.image.stream(id)?.startOffset,
+        layout: () => this.#parts.metadata.image.ranges(id),
         wal: this.#walOfStreams,
         cache: this.#cache,
         log,

@@ -17,6 +17,8 @@ export interface StreamParts {
   readonly epoch: number
   /** What the metadata says now; undefined when the stream is gone. */
   readonly savedStart: () => number | undefined
+  /** See `Stream.layout`. */
+  readonly layout: () => unknown
   readonly wal: Pick<Wal, 'append' | 'payloadBytesMax'>
   readonly cache: LogCache
   readonly log: StreamLog
@@ -139,9 +141,14 @@ export class Stream {
     return this.#log.committedOffset
   }
 
+  /** Another object whenever compaction has put something else in the place of what objects hold. */
+  get layout(): unknown {
+    return this.#parts.layout()
+  }
+
   /** What the owner's notes say beside the stored ranges from the one that holds `fromOffset` on, up to `committedOffset`. */
   notes(fromOffset: number): AsyncGenerator<RangeNotes> {
-    return this.#parts.reader.notes(this.id, fromOffset)
+    return this.#parts.reader.notes(this.id, Math.max(fromOffset, this.startOffset))
   }
 
   /** Largest timestamp of the stream, -1 when it has none. */

@@ -1,5 +1,5 @@
 /** A partition as compaction by key sees it. */
-import type { AbortedTransaction } from '../partition/aborted-transactions.ts'
+import { type AbortedTransaction, noteWithout } from '../partition/aborted-transactions.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { TopicSettings } from '../topic-settings.ts'
 import type { Topics } from '../topics.ts'
@@ -25,12 +25,13 @@ export interface CompactedLog {
     fromOffset: number,
     toOffset: number
   ): readonly AbortedTransaction[] | Promise<readonly AbortedTransaction[]>
+  /** What becomes of a note beside entries that were rewritten, when nothing but markers is left of some transactions. */
+  noteWithout(note: Buffer, transactions: readonly AbortedTransaction[]): Buffer
   /**
-   * Nothing is left of these in objects but their markers. When it resolves, memory holds nothing of them either, and
-   * readers are told of them no more, not even after a crash: their markers may go next time, and a reader that waits for
-   * a marker would skip what follows.
+   * Nothing is left of these in objects but their markers, and no note tells of them: readers are told of them no more.
+   * Their markers may go next time, and a reader that waits for a marker would skip what follows.
    */
-  forgetAborted(transactions: readonly AbortedTransaction[]): Promise<void>
+  forgetAborted(transactions: readonly AbortedTransaction[]): void
 }
 
 /** Those of the partitions led here whose topic is compacted. */
@@ -52,12 +53,8 @@ function compactedLog(partition: Partition, settings: TopicSettings): CompactedL
     firstUnstableOffset: partition.lastStableOffset,
     lastRecordOf: (producerId) => lastRecordOf(partition, producerId),
     abortedTransactions: (fromOffset, toOffset) => partition.producers.aborted.overlapping(fromOffset, toOffset),
-    // Saved with the next upload. There is one before the next cleaning, as nothing else makes a partition dirty; only where
-    // this cleaning left some out (transactions that were open, records too young, a full map) may a crash come between.
-    forgetAborted: (transactions) => {
-      partition.producers.aborted.forget(transactions)
-      return Promise.resolve()
-    }
+    noteWithout,
+    forgetAborted: (transactions) => partition.producers.aborted.forget(transactions)
   }
 }
 

@@ -7,6 +7,7 @@ import { ListOffsetsRequest, ListOffsetsResponse } from '../../wire/messages/lis
 import { OffsetCommitRequest, OffsetCommitResponse } from '../../wire/messages/offset-commit.ts'
 import { OffsetFetchRequest, OffsetFetchResponse } from '../../wire/messages/offset-fetch.ts'
 import { buildBatch, type NewRecord } from '../../wire/records/batch-builder.ts'
+import { parseBatchHeader } from '../../wire/records/batch-header.ts'
 import { readBatches, readRecords } from '../../wire/records/records.ts'
 import { BrokerFixture, FETCH, fetchRequest, pair } from '../broker-fixture.ts'
 import { OFFSETS_TOPIC } from '../topic-names.ts'
@@ -114,6 +115,51 @@ describe('a compacted topic', () => {
     const gap = await broker.produce('c', buildBatch([record('a', '3')], producer(2)))
     assert.equal(gap.errorCode, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER)
     assert.equal((await broker.produce('c', buildBatch([record('a', '3')], producer(1)))).baseOffset, 2)
+  })
+
+  it('loses what was aborted, and readers hear of it no more, before the markers go', async () => {
+    const partition = broker.partition('c')
+    const end = async (committed: boolean) => {
+      const producer = { id: 9, epoch: 0 }
+      const { errorCode, durable } = partition.appendEnd({ producer, committed, coordinatorEpoch: 0 }, TIME)
+      assert.equal(errorCode, ErrorCode.NONE)
+      await broker.run(durable ?? Promise.resolve())
+    }
+    const transact = async (sequence: number, key: string, value: string) => {
+      const options = { producerId: 9, producerEpoch: 0, baseSequence: sequence, transactional: true }
+      const batch = buildBatch([record(key, value)], options)
+      const guard = partition.producers.beginVerification(parseBatchHeader(batch, 0), false, TIME)
+      if ('errorCode' in guard) assert.fail()
+      await broker.run(
+        partition.append({ header: parseBatchHeader(batch, 0), bytes: batch }, TIME, guard).durable ?? assert.fail()
+      )
+    }
+    /** Markers are what has no key that was written. */
+    const committed = async () => {
+      const request = { ...fetchRequest('c', [{ partition: 0 }]), isolationLevel: 1 }
+      const answer = (await broker.call(FETCH, 12, request)).responses[0]?.partitions[0] ?? assert.fail()
+      const batches = [...readBatches(Buffer.concat(answer.records ?? []))]
+      return { batches: batches.length, aborted: answer.abortedTransactions?.map(({ firstOffset }) => firstOffset) }
+    }
+    await transact(0, 'a', 'aborted')
+    await end(false)
+    await broker.upload()
+    await transact(1, 'a', 'committed')
+    await end(true)
+    await put(record('z', '1'))
+    await broker.upload()
+    await broker.restart()
+    assert.deepEqual(await committed(), { batches: 5, aborted: [0] })
+    await clean()
+    assert.deepEqual(await committed(), { batches: 4, aborted: [0] }, 'a reader may still have its records')
+    await broker.clock.advance(1)
+    await put(record('z', '2'))
+    await clean()
+    assert.equal((await committed()).aborted?.length, 0)
+    await broker.restart()
+    const left = (await fetchAll()).filter((line) => / [az]=/.test(line))
+    assert.deepEqual(left, ['2 a=committed', '5 z=2'])
+    assert.equal((await committed()).aborted?.length, 0)
   })
 
   it('is what keeps the offsets of groups: the last commit of each partition', async () => {

@@ -128,11 +128,12 @@ export class LogCleaner {
         await this.#pace.worked(entry.payload.length)
         return retention.keep(entry)
       },
+      keepNote: ({ bytes }) => dirt.log.noteWithout(bytes, retention.transactions.vanished),
       cleanedTo: endOffset,
       signal: this.#stopping.signal
     })
     if (!done) return
-    await dirt.log.forgetAborted(retention.transactions.vanished)
+    dirt.log.forgetAborted(retention.transactions.vanished)
     const { bytesBefore, bytesAfter } = retention
     const ms = Math.round(clock.monotonic() - startedMs)
     log.info({ topicName, index, endOffset, keys: map.size, bytesBefore, bytesAfter, ms }, 'partition compacted')

@@ -60,9 +60,9 @@ export class MemoryLog implements StreamRewriting {
       firstUnstableOffset: this.firstUnstableOffset ?? this.endOffset,
       lastRecordOf: (producerId) => this.lastRecords.get(producerId),
       abortedTransactions: (from, to) => this.aborted.filter((a) => a.firstOffset < to && a.lastOffset >= from),
+      noteWithout: (note) => note,
       forgetAborted: (gone) => {
         this.aborted = this.aborted.filter((a) => !gone.includes(a))
-        return Promise.resolve()
       }
     }
   }

@@ -6,7 +6,7 @@
 import type { BatchHeader } from '../../wire/records/batch-header.ts'
 import { isTransactional } from '../../wire/records/batch-header.ts'
 import type { TransactionEnd } from '../record-log.ts'
-import { type AbortedTransaction, AbortedTransactions } from './aborted-transactions.ts'
+import { AbortedTransactions, type NotedStream } from './aborted-transactions.ts'
 import { OpenTransactions } from './open-transactions.ts'
 import type { ProducedBatch, ProducedEnd, ProducerSnapshot } from './producer-history.ts'
 import { isOngoing, judgeBatch, judgeEnd, judgeEpoch, type Refusal, type Verdict } from './producer-rules.ts'
@@ -15,9 +15,13 @@ import { type VerificationGuard, VerificationStates } from './verification-state
 
 export class PartitionProducers {
   readonly states = new ProducerStates()
-  readonly aborted = new AbortedTransactions()
+  readonly aborted: AbortedTransactions
   readonly #open = new OpenTransactions()
   readonly #verifications = new VerificationStates()
+
+  constructor(stream: NotedStream) {
+    this.aborted = new AbortedTransactions(stream)
+  }
 
   /** Why a batch of data is not appended, if it is not. */
   judge(header: BatchHeader, guard: VerificationGuard | undefined): Verdict | undefined {
@@ -72,8 +76,8 @@ export class PartitionProducers {
     this.#verifications.expire(beforeMs)
   }
 
-  /** Into a partition that knows nothing yet. */
-  restore(producers: readonly ProducerSnapshot[], aborted: readonly AbortedTransaction[]): void {
+  /** Into a partition that knows nothing yet: the state as of `offset`. */
+  restore(producers: readonly ProducerSnapshot[], offset: number): void {
     const begun: { readonly id: number; readonly transactionStart: number }[] = []
     for (const producer of producers) {
       const { id, transactionStart } = producer
@@ -82,6 +86,6 @@ export class PartitionProducers {
     }
     begun.sort((a, b) => a.transactionStart - b.transactionStart)
     for (const { id, transactionStart } of begun) this.#open.begin(id, transactionStart)
-    for (const transaction of aborted) this.aborted.add(transaction)
+    this.aborted.restore(offset)
   }
 }

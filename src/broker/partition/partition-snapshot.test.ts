@@ -28,24 +28,9 @@ const producer = fc
     ...rest,
     batches: batches.map((batch) => ({ producerEpoch: rest.epoch, ...batch }))
   }))
-const aborted = fc
-  .uniqueArray(fc.record({ producerId: offset, lastOffset: offset, length: fc.nat() }), {
-    selector: ({ lastOffset }) => lastOffset,
-    maxLength: 50
-  })
-  .map((all) =>
-    all
-      .sort((a, b) => a.lastOffset - b.lastOffset)
-      .map(({ producerId, lastOffset, length }) => ({
-        producerId,
-        firstOffset: Math.max(0, lastOffset - length),
-        lastOffset
-      }))
-  )
 const snapshot = fc.record(
   {
     producers: fc.array(producer, { maxLength: 20 }),
-    aborted,
     leaderEpochs: fc.array(fc.record({ epoch: int32, startOffset: offset }), { maxLength: 20 })
   },
   { noNullPrototype: true }
@@ -83,15 +68,6 @@ describe('partition snapshots', () => {
     )
   })
 
-  it('an aborted transaction costs ten bytes or so', () => {
-    const many = Array.from({ length: 1000 }, (_, i) => {
-      const lastOffset = 5_000_000_000 + i * 400
-      return { producerId: 4000 + i, firstOffset: lastOffset - 300, lastOffset }
-    })
-    const bytes = encodePartitionSnapshot({ producers: [], aborted: many, leaderEpochs: [] }).length
-    assert.ok(bytes < 10_000, `${bytes} bytes`)
-  })
-
   it('version 1, which knew no transactions, is still read', () => {
     const [leaderEpochs, producers] = ['00000001 00000007 0000000000000005', '00000001']
     const head = '000000000000002a 0002 000000000000007b 02'
@@ -100,7 +76,6 @@ describe('partition snapshots', () => {
     const hex = `0001 ${leaderEpochs} ${producers} ${head} ${old} ${last}`.replaceAll(' ', '')
     assert.deepEqual(decodePartitionSnapshot(Buffer.from(hex, 'hex')), {
       leaderEpochs: [{ epoch: 7, startOffset: 5 }],
-      aborted: [],
       producers: [
         {
           id: 42,
@@ -116,7 +91,7 @@ describe('partition snapshots', () => {
   })
 
   it('a newer version is refused', () => {
-    const bytes = encodePartitionSnapshot({ producers: [], aborted: [], leaderEpochs: [] })
+    const bytes = encodePartitionSnapshot({ producers: [], leaderEpochs: [] })
     bytes.writeInt16BE(3, 0)
     assert.throws(
       () => decodePartitionSnapshot(bytes),

@@ -5,7 +5,6 @@
 import { Fault } from '../../runtime/fault.ts'
 import { Reader, Writer } from '../../wire/buffers.ts'
 import { NO_TIMESTAMP } from '../../wire/records/batch-header.ts'
-import type { AbortedTransaction } from './aborted-transactions.ts'
 import type { LeaderEpoch } from './leader-epochs.ts'
 import type { ProducedBatch, ProducerSnapshot } from './producer-history.ts'
 
@@ -13,16 +12,13 @@ const VERSION = 2
 const VERSION_WITHOUT_TRANSACTIONS = 1
 /** Stands for no open transaction, and for no marker. */
 const NO_OFFSET = -1
-const TWO_32 = 0x1_0000_0000
 
 export interface PartitionSnapshot {
   readonly producers: readonly ProducerSnapshot[]
-  /** By last offset. */
-  readonly aborted: readonly AbortedTransaction[]
   readonly leaderEpochs: readonly LeaderEpoch[]
 }
 
-export function encodePartitionSnapshot({ producers, aborted, leaderEpochs }: PartitionSnapshot): Buffer {
+export function encodePartitionSnapshot({ producers, leaderEpochs }: PartitionSnapshot): Buffer {
   const writer = new Writer()
   writer.int16(VERSION)
   writer.int32(leaderEpochs.length)
@@ -32,7 +28,6 @@ export function encodePartitionSnapshot({ producers, aborted, leaderEpochs }: Pa
   }
   writer.int32(producers.length)
   for (const producer of producers) writeProducer(writer, producer)
-  writeAborted(writer, aborted)
   return Buffer.concat(writer.finish())
 }
 
@@ -50,7 +45,7 @@ export function decodePartitionSnapshot(bytes: Buffer): PartitionSnapshot {
     const transactions = version === VERSION
     const leaderEpochs = list(reader.int32(), () => ({ epoch: reader.int32(), startOffset: reader.int64() }))
     const producers = list(reader.int32(), () => readProducer(reader, transactions))
-    return { producers, aborted: transactions ? readAborted(reader) : [], leaderEpochs }
+    return { producers, leaderEpochs }
   } catch (error) {
     throw new Fault('corrupt', 'a partition snapshot cannot be read', { cause: error })
   }
@@ -115,35 +110,4 @@ function readBatch(reader: Reader): ProducedBatch {
     lastOffset: reader.int64(),
     timestamp: reader.int64()
   }
-}
-
-/** There may be many: what costs a byte is told from the one before. */
-function writeAborted(writer: Writer, aborted: readonly AbortedTransaction[]): void {
-  writer.int32(aborted.length)
-  let before = 0
-  for (const { producerId, firstOffset, lastOffset } of aborted) {
-    writeNumber(writer, producerId)
-    writeNumber(writer, lastOffset - before)
-    writeNumber(writer, lastOffset - firstOffset)
-    before = lastOffset
-  }
-}
-
-function readAborted(reader: Reader): AbortedTransaction[] {
-  let lastOffset = 0
-  return list(reader.int32(), () => {
-    const producerId = readNumber(reader)
-    lastOffset += readNumber(reader)
-    return { producerId, firstOffset: lastOffset - readNumber(reader), lastOffset }
-  })
-}
-
-/** A safe integer from 0 on, as two varints: its high and its low 32 bits. */
-function writeNumber(writer: Writer, value: number): void {
-  writer.uvarint(Math.floor(value / TWO_32))
-  writer.uvarint(value % TWO_32)
-}
-
-function readNumber(reader: Reader): number {
-  return reader.uvarint() * TWO_32 + reader.uvarint()
 }

@@ -8,6 +8,7 @@ import type { Snapshot } from '../../metadata/metadata.ts'
 import { assert } from '../../runtime/fault.ts'
 import type { Entry } from '../../stream/entry.ts'
 import type { Stream } from '../../stream/stream.ts'
+import type { Captured } from '../../stream/uploader.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
 import {
   hasProducerId,
@@ -25,6 +26,7 @@ import type { TopicSettings } from '../topic-settings.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { PartitionProducers } from './partition-producers.ts'
 import { decodePartitionSnapshot, encodePartitionSnapshot } from './partition-snapshot.ts'
+import type { ProducerSnapshot } from './producer-history.ts'
 import type { Verdict } from './producer-rules.ts'
 import type { VerificationGuard } from './verification-states.ts'
 
@@ -57,9 +59,11 @@ export class Partition {
   readonly index: number
   readonly leaderEpoch: number
   readonly stream: Stream
-  readonly producers = new PartitionProducers()
+  readonly producers: PartitionProducers
   readonly leaderEpochs = new LeaderEpochs()
   readonly #settings: () => TopicSettings
+  /** Of the transactions that were open where the next upload begins, the first offset; that place itself when none was. */
+  #stableOffset = 0
 
   private constructor(parts: PartitionParts) {
     this.topicName = parts.topicName
@@ -67,6 +71,7 @@ export class Partition {
     this.index = parts.index
     this.leaderEpoch = parts.leaderEpoch
     this.stream = parts.stream
+    this.producers = new PartitionProducers(parts.stream)
     this.#settings = parts.settings
   }
 
@@ -137,16 +142,15 @@ export class Partition {
     return currentLeaderEpoch < this.leaderEpoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH
   }
 
-  /** The state to save with an upload that ends at `offset`. */
-  capture(offset: number, expireBeforeMs: number): Buffer {
+  /** What goes with an upload of [startOffset, endOffset), which begins where the one before ended. */
+  capture(startOffset: number, endOffset: number, expireBeforeMs: number): Captured {
     this.producers.expire(expireBeforeMs, this.highWatermark)
     this.producers.aborted.forgetBefore(this.startOffset)
     this.leaderEpochs.forgetBefore(this.startOffset)
-    return encodePartitionSnapshot({
-      producers: this.producers.states.asOf(offset),
-      aborted: this.producers.aborted.asOf(offset),
-      leaderEpochs: this.leaderEpochs.asOf(offset)
-    })
+    const note = this.producers.aborted.note(startOffset, endOffset, this.#stableOffset)
+    const producers = this.producers.states.asOf(endOffset)
+    this.#stableOffset = stableOffset(producers, endOffset)
+    return { snapshot: encodePartitionSnapshot({ producers, leaderEpochs: this.leaderEpochs.asOf(endOffset) }), note }
   }
 
   #append({ header, bytes }: RecordBatch, nowMs: number): Appended {
@@ -197,9 +201,10 @@ export class Partition {
 
   async #restore(snapshot: Snapshot | undefined, nowMs: number): Promise<void> {
     if (snapshot !== undefined) {
-      const { producers, aborted, leaderEpochs } = decodePartitionSnapshot(snapshot.bytes)
-      this.producers.restore(producers, aborted)
+      const { producers, leaderEpochs } = decodePartitionSnapshot(snapshot.bytes)
+      this.producers.restore(producers, snapshot.offset)
       this.leaderEpochs.restore(leaderEpochs)
+      this.#stableOffset = stableOffset(producers, snapshot.offset)
     }
     for await (const entries of this.stream.scan(snapshot?.offset ?? 0, REPLAY_BYTES)) {
       for (const entry of entries) this.#replay(entry, nowMs)
@@ -216,6 +221,11 @@ export class Partition {
     if (!hasProducerId(header)) return
     this.#note({ header, bytes: entry.payload }, entry.baseOffset, header.maxTimestamp, nowMs)
   }
+}
+
+/** First offset of the transactions that were open at `offset`. */
+function stableOffset(producers: readonly ProducerSnapshot[], offset: number): number {
+  return producers.reduce((first, { transactionStart }) => Math.min(first, transactionStart ?? first), offset)
 }
 
 /** Payload read at once while a partition's state is rebuilt. */

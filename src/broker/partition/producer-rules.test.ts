@@ -20,7 +20,7 @@ interface Sent {
 
 /** One producer in one partition; everything is durable at once. */
 class Life {
-  readonly producers = new PartitionProducers()
+  readonly producers = new PartitionProducers({ committedOffset: 0, layout: undefined, async *notes() {} })
   #next = 0
 
   /** What a batch is answered: an error code, `duplicate N`, or `offset N` when it was appended there. */

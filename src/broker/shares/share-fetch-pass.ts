@@ -195,10 +195,10 @@ export class ShareFetchPass {
     // Set aside until it is known what was read: other requests are planned meanwhile.
     this.#parts.unsent.note(this, this.bytes + Math.max(0, room))
     const { aborted } = share.partition.producers
-    const { revision } = aborted
+    const { layout } = aborted
     try {
       const look = await reading
-      if (aborted.revision === revision) return this.#found(look)
+      if (aborted.layout === layout) return this.#found(look)
       // What was read may hold records of transactions that are no longer told to have been aborted.
       onFree()
     } catch (error) {

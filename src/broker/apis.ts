@@ -30,7 +30,9 @@ export function apiTable(parts: BrokerParts, coordinators: Coordinators): ApiTab
     ...transactionApis(parts, coordinators),
     ...configApis(parts),
     ...clusterApis(parts),
-    api(ApiVersionsRequest, ApiVersionsResponse, apiVersionsHandler(ranges, parts.features), { refuse: refuseApiVersions(ranges) })
+    api(ApiVersionsRequest, ApiVersionsResponse, apiVersionsHandler(ranges, parts.features), {
+      refuse: refuseApiVersions(ranges)
+    })
   ]
   for (const { request, advertisedFrom } of apis) {
     ranges.push({ apiKey: request.apiKey, minVersion: advertisedFrom, maxVersion: request.maxVersion })

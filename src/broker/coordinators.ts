@@ -94,7 +94,13 @@ export function createCoordinators(options: CoordinatorsOptions): Coordinators {
     topics,
     clock
   })
-  const consumers = createConsumerGroups({ clock, random, topics: directory, settings, settingsOf: options.groupSettingsOf })
+  const consumers = createConsumerGroups({
+    clock,
+    random,
+    topics: directory,
+    settings,
+    settingsOf: options.groupSettingsOf
+  })
   const groupShards: GroupShards = new GroupShards({
     clock,
     log,
@@ -118,7 +124,13 @@ export function createCoordinators(options: CoordinatorsOptions): Coordinators {
   const transactions = createTransactions(options, transactionEnds, settings.loadGraceMs)
   const transactionVerification: TransactionVerification = options.transactionVerification ?? transactions
   return {
-    ...{ groups, groupShards, consumerGroups: consumers.groups(groupShards), streamsGroups, shares: shares.coordinators },
+    ...{
+      groups,
+      groupShards,
+      consumerGroups: consumers.groups(groupShards),
+      streamsGroups,
+      shares: shares.coordinators
+    },
     ...{ offsetsLogs, transactions, transactionEnds, transactionVerification }
   }
 }

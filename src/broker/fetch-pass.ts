@@ -104,8 +104,9 @@ export class FetchPass {
   }
 
   #keep(place: number, read: FetchRead): void {
-    const told = this.#parts.readCommitted || read.partition === undefined
-    if (told) read.answer.abortedTransactions ??= NO_TRANSACTIONS
+    const succeeded = read.answer.errorCode === ErrorCode.NONE
+    if (read.partition === undefined || (this.#parts.readCommitted && succeeded))
+      read.answer.abortedTransactions ??= NO_TRANSACTIONS
     this.reads[place] = read
     this.bytes += read.bytes
     // Counted as it is read: many requests at once would otherwise each find all of the room.

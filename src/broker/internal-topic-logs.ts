@@ -98,6 +98,8 @@ class PartitionRecordLog implements PrunableRecordLog {
 
   async readAll(visitor: LogVisitor): Promise<void> {
     const { stream } = this.#partition
+    // What whoever held the log before has on its way is part of it: nothing may come to it behind the reader's back.
+    await stream.whenDurable(stream.nextOffset)
     for await (const entries of stream.scan(stream.startOffset, READ_BYTES)) {
       for (const { payload } of entries) await visit(payload, visitor)
     }

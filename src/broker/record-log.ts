@@ -62,7 +62,7 @@ export interface RecordLog {
   append(records: readonly LogRecord[], transaction?: LogProducer): Promise<void>
   /** Ends a transaction; otherwise as `append`. */
   appendEnd(transactionEnd: TransactionEnd): Promise<void>
-  /** Hands over everything that is durable. */
+  /** Hands over everything that was appended, also by others before, once it is durable. Throws as `append`. */
   readAll(visitor: LogVisitor): Promise<void>
 }
 

@@ -19,10 +19,14 @@ export interface Finding {
 /** From the root of the repository. */
 export const RESULTS_FOLDER = join('test', 'conformance', 'results')
 
-/** Keeps what a suite found; `suite` names the file. */
+/** The page that is made of all findings. */
+export const DOCUMENT = join('docs', 'compatibility.md')
+
+/** Keeps what a suite found, and makes the page anew; `suite` names the file. */
 export async function saveFindings(suite: string, findings: readonly Finding[]): Promise<void> {
   await mkdir(RESULTS_FOLDER, { recursive: true })
   await writeFile(join(RESULTS_FOLDER, `${suite}.json`), `${JSON.stringify(findings, null, 2)}\n`)
+  await writeFile(DOCUMENT, compatibilityDocument(loadFindings()))
 }
 
 /** What all suites found last, by the name of their file. */
@@ -33,8 +37,8 @@ export function loadFindings(folder = RESULTS_FOLDER): Finding[] {
 
 const MARKS = { works: '✓', fails: '✗', 'not offered': '–' } as const
 
-/** docs/compatibility.md: client × version × feature. `by`: the version of Longhaul. */
-export function compatibilityDocument(findings: readonly Finding[], by: string): string {
+/** docs/compatibility.md: client × version × feature. */
+export function compatibilityDocument(findings: readonly Finding[]): string {
   const clients = [...new Set(findings.map(nameOf))]
   const features = [...new Set(findings.map(({ feature }) => feature))]
   const found = new Map(findings.map((finding) => [`${nameOf(finding)}\n${finding.feature}`, finding]))
@@ -52,8 +56,9 @@ export function compatibilityDocument(findings: readonly Finding[], by: string):
   return [
     '# Compatibility',
     '',
-    `What was seen with Longhaul ${by}: each mark is a check that a real client, of the version named, ran against a real`,
-    'broker. The page is made by the test run (`npm run conformance`); the checks are in `test/conformance`.',
+    'Each mark is a check that a real client, of the version named, ran against a real broker. The page is made by the test',
+    'runs `npm run conformance` and `npm run conformance:java`, which run the same checks against Apache Kafka as the control',
+    '(`--peer kafka`); they are in `test/conformance`.',
     '',
     '✓ works, ✗ fails, – the client does not have it, empty: not checked with this client.',
     '',

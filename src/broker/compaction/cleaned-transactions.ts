@@ -7,7 +7,7 @@
  */
 import { type BatchHeader, isTransactional, lastOffset, type RecordBatch } from '../../wire/records/batch-header.ts'
 import { readEndMarker } from '../../wire/records/end-marker.ts'
-import type { AbortedTransaction } from '../partition/aborted-transactions.ts'
+import type { AbortedTransaction } from '../partition/aborted-note.ts'
 
 export class CleanedTransactions {
   /** Aborted transactions whose marker has been passed without a batch of theirs: readers need not know them any more. */

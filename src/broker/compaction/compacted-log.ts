@@ -1,5 +1,6 @@
 /** A partition as compaction by key sees it. */
-import { type AbortedTransaction, noteWithout } from '../partition/aborted-transactions.ts'
+import type { AbortedTransaction } from '../partition/aborted-note.ts'
+import { noteWithout } from '../partition/aborted-transactions.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { TopicSettings } from '../topic-settings.ts'
 import type { Topics } from '../topics.ts'

@@ -13,7 +13,7 @@ import {
 } from '../../wire/records/batch-header.ts'
 import type { Codec } from '../../wire/records/compression.ts'
 import { decompressRecords, type KafkaRecord, readRecords } from '../../wire/records/records.ts'
-import type { AbortedTransaction } from '../partition/aborted-transactions.ts'
+import type { AbortedTransaction } from '../partition/aborted-note.ts'
 import { MemoryLog, record } from './memory-log-fixture.ts'
 
 const CODECS: readonly Codec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']

@@ -12,7 +12,7 @@ import {
 import { parseBatchHeader } from '../../wire/records/batch-header.ts'
 import type { Codec } from '../../wire/records/compression.ts'
 import { decompressRecords, type KafkaRecord, readRecords } from '../../wire/records/records.ts'
-import type { AbortedTransaction } from '../partition/aborted-transactions.ts'
+import type { AbortedTransaction } from '../partition/aborted-note.ts'
 import { topicSettings } from '../topic-settings.ts'
 import type { CompactedLog, LastRecord } from './compacted-log.ts'
 import { LogCleaner } from './log-cleaner.ts'

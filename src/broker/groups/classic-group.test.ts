@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { commitError, isSubscribed } from './group-state.ts'
+import { commitError } from './classic-commits.ts'
+import { isSubscribed } from './group-state.ts'
 import { SimulatedGroup } from './simulated-group.ts'
 
 const protocols = (...names: string[]) => names.map((name) => ({ name, metadata: Buffer.from(name) }))

@@ -290,14 +290,14 @@ export class GroupShard {
   }
 
   /** Tells whether a producer's transaction ends in this partition while its coordinator is asked about it. */
-  watchTransaction(producerId: number): TransactionWatch {
-    return this.#watches.begin(producerId)
+  watchTransaction(producer: LogProducer, bumpsEpoch: boolean): TransactionWatch {
+    return this.#watches.begin(producer, bumpsEpoch)
   }
 
   /** Stores how a producer's transaction ended, then commits or forgets what it had pending. Throws as `RecordLog`. */
   endTransaction(transactionEnd: TransactionEnd): Promise<void> {
     const { producer, committed } = transactionEnd
-    this.#watches.ended(producer.id)
+    this.#watches.ended(producer)
     return this.#log.appendEnd(transactionEnd, () => this.offsets.end(producer.id, committed))
   }
 

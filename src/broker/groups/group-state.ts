@@ -3,7 +3,6 @@
  * what can be told from the state alone. Values only; `classic-group.ts` has the rules.
  */
 import { assert } from '../../runtime/fault.ts'
-import type { CommitClaim } from './hosted-group.ts'
 
 /** Names of Kafka error codes, as in `wire/error-codes.ts`. */
 export type GroupError =
@@ -257,23 +256,6 @@ export function memberError(
     if (holder !== memberId) return 'FENCED_INSTANCE_ID'
   }
   return group.members.has(memberId) ? 'NONE' : 'UNKNOWN_MEMBER_ID'
-}
-
-/**
- * Whether a commit of offsets may be accepted. A negative generation comes from a client outside the group protocol
- * (a simple consumer, an admin tool) and passes only while nobody is in the group; producers before KIP-447 never say
- * for which member they commit in a transaction.
- */
-export function commitError(group: ClassicGroup, commit: CommitClaim): GroupError {
-  const { memberId, instanceId, epoch, transactional } = commit
-  if (group.state === 'Dead') return 'COORDINATOR_NOT_AVAILABLE'
-  if (epoch < 0 && group.state === 'Empty') return 'NONE'
-  if (epoch < 0 && memberId === '' && instanceId === null) return transactional ? 'NONE' : 'UNKNOWN_MEMBER_ID'
-  const error = memberError(group, memberId, instanceId)
-  if (error !== 'NONE') return error
-  if (epoch !== group.generation) return 'ILLEGAL_GENERATION'
-  // The member knows this generation, but not yet its assignment: what it commits belongs to the one before.
-  return group.state === 'CompletingRebalance' && !transactional ? 'REBALANCE_IN_PROGRESS' : 'NONE'
 }
 
 /** Whether a member of the group consumes `topic`, or must be assumed to. */

@@ -71,7 +71,10 @@ export interface CommitVerdict {
 /** What a protocol does, whatever it is asked. `now` is wall time in milliseconds. */
 export interface GroupRules<State extends HostedState> {
   readonly type: 'consumer' | 'share' | 'streams'
-  /** The state after a record of this protocol; `undefined` when it leaves nothing of the group. */
+  /**
+   * The state after a record of this protocol; `undefined` when it leaves nothing of the group. Between loading and
+   * `loaded` it may be the state before, changed: nobody else has that.
+   */
   replay(state: State | undefined, record: LogRecord): State | undefined
   /** The group of a record of this protocol, told by the version of its key; undefined for any other record. */
   groupOf(record: LogRecord): string | undefined

@@ -9,8 +9,8 @@ import type { TxnOffsetCommitRequest, TxnOffsetCommitResponse } from '../../wire
 import { BatchRefused, type LogProducer } from '../record-log.ts'
 import { OFFSETS_TOPIC } from '../topic-names.ts'
 import type { TransactionVerification } from '../transactions/transaction-partitions.ts'
+import { commitError } from './classic-commits.ts'
 import { GroupShard, type Route } from './group-shard.ts'
-import { commitError } from './group-state.ts'
 import type { CommitClaim, CommitVerdict } from './hosted-group.ts'
 import type { OffsetWrite } from './offset-table.ts'
 import { type PlannedTopic, planCommit, topicIdVersion } from './offsets.ts'
@@ -30,6 +30,8 @@ type ErrorName = keyof typeof ErrorCode
 const GROUP_ID_NOT_FOUND_VERSION = 9
 /** First version of TxnOffsetCommit that adds the partition to the transaction by itself (KIP-890). */
 const ADDS_PARTITION_VERSION = 5
+/** First version of TxnOffsetCommit whose clients know TRANSACTION_ABORTABLE. */
+const ABORTABLE_VERSION = 4
 /** Producers that send older ones take COORDINATOR_LOAD_IN_PROGRESS for the end of everything (KAFKA-7296). */
 const LOADING_VERSION = 2
 
@@ -82,10 +84,10 @@ async function commitVerified(
   const producer = { id: request.producerId, epoch: request.producerEpoch }
   const partitions = [{ topic: OFFSETS_TOPIC, partition: route.partition }]
   const add = apiVersion >= ADDS_PARTITION_VERSION
-  const watch = route.watchTransaction(producer.id)
+  const watch = route.watchTransaction(producer, add)
   try {
     const [verified] = await verification.verify({ transactionalId, producer, partitions, add })
-    if (verified !== ErrorCode.NONE) return verificationError(verified ?? ErrorCode.UNKNOWN_SERVER_ERROR)
+    if (verified !== ErrorCode.NONE) return verificationError(verified ?? ErrorCode.UNKNOWN_SERVER_ERROR, apiVersion)
     if (watch.hasEnded) return ErrorCode.INVALID_TXN_STATE
     const claim = { memberId, instanceId, epoch, transactional: true, apiVersion }
     return await commit(groupId, plan, route, claim, (shard, writes) => storePending(shard, writes, producer))
@@ -95,8 +97,12 @@ async function commitVerified(
 }
 
 /** What a client of TxnOffsetCommit can do something with. */
-function verificationError(errorCode: number): number {
+function verificationError(errorCode: number, apiVersion: number): number {
   switch (errorCode) {
+    case ErrorCode.PRODUCER_FENCED:
+      return ErrorCode.INVALID_PRODUCER_EPOCH
+    case ErrorCode.TRANSACTION_ABORTABLE:
+      return apiVersion < ABORTABLE_VERSION ? ErrorCode.INVALID_TXN_STATE : errorCode
     case ErrorCode.NETWORK_EXCEPTION:
       return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
     case ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:

@@ -110,6 +110,11 @@ test('the coordinator of the transaction is asked first; from v5 on it adds the 
   fixture.verified = ErrorCode.NETWORK_EXCEPTION
   assert.equal(await commit(fixture, 11), ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
   assert.equal(await commit(fixture, 11, {}, 1), ErrorCode.COORDINATOR_NOT_AVAILABLE)
+  fixture.verified = ErrorCode.PRODUCER_FENCED
+  assert.equal(await commit(fixture, 11), ErrorCode.INVALID_PRODUCER_EPOCH)
+  fixture.verified = ErrorCode.TRANSACTION_ABORTABLE
+  assert.equal(await commit(fixture, 11, {}, 3), ErrorCode.INVALID_TXN_STATE)
+  assert.equal(await commit(fixture, 11), ErrorCode.TRANSACTION_ABORTABLE)
   await end(fixture, true)
   assert.equal(await fixture.committed(), 10)
 })
@@ -128,6 +133,25 @@ test('a transaction that ends while it is asked about takes nothing more', async
   answer([ErrorCode.NONE])
   assert.equal(await committing, ErrorCode.INVALID_TXN_STATE)
   assert.deepEqual(await stable(fixture), [1, ErrorCode.NONE])
+})
+
+test('the end of the transaction before does not count as the end of the next', async () => {
+  for (const [apiVersion, epoch, expected] of [
+    [5, 2, ErrorCode.NONE],
+    [5, 3, ErrorCode.INVALID_TXN_STATE],
+    [4, 2, ErrorCode.INVALID_TXN_STATE]
+  ] as const) {
+    const fixture = new CoordinatorFixture()
+    await fixture.commit(1)
+    const { verify } = fixture.verification
+    fixture.verification.verify = async (request) => {
+      const producer = { id: 7, epoch }
+      const before = { producer, committed: true, coordinatorEpoch: 0, transactionVersion: 2 }
+      await fixture.coordinator.endTransaction(partition, before)
+      return verify(request)
+    }
+    assert.equal(await commit(fixture, 10, {}, apiVersion), expected)
+  }
 })
 
 test('a producer that its partition refuses hurts nobody else', async () => {

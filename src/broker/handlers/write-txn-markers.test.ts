@@ -98,6 +98,23 @@ describe('markers and producers of partitions', () => {
     assert.equal(broker.partition(OFFSETS_TOPIC).highWatermark, 0, 'the marker is the coordinator’s to write')
   })
 
+  it('a partition that is there and not led here has to be told by somebody', async () => {
+    await broker.createTopic('moving')
+    const topics = { partition: () => undefined, get: (name: string) => broker.topics.get(name) }
+    const ends = new LocalTransactionEnds({ clock: broker.clock, topics, offsets: { endTransaction: async () => {} } })
+    const end = { producer: { id: 1, epoch: 0 }, committed: true, coordinatorEpoch: 0 }
+    const partitions = [
+      { topic: 'moving', partition: 0 },
+      { topic: 'moving', partition: 1 },
+      { topic: 'nowhere', partition: 0 }
+    ]
+    assert.deepEqual(await ends.end(end, partitions), [
+      ErrorCode.NOT_LEADER_OR_FOLLOWER,
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    ])
+  })
+
   it('producers are described with epoch, sequence and open transaction', async () => {
     await broker.createTopic('described', 2)
     await broker.run(sendTransactional(broker, 'described', { producerId: 7, epoch: 2, count: 3 }))
@@ -136,8 +153,9 @@ describe('markers and producers of partitions', () => {
     release()
     const partition = broker.partition('snapshot')
     assert.deepEqual([partition.lastStableOffset, partition.highWatermark], [2, 3])
-    assert.equal(partition.producers.aborted.size, 1)
     assert.equal((await send(2)).errorCode, ErrorCode.NONE, 'the transaction is still known')
     assert.deepEqual(reads, [], 'no object was read')
+    const aborted = await broker.run(Promise.resolve(partition.producers.aborted.overlapping(0, 2)))
+    assert.equal(aborted.length, 1)
   })
 })

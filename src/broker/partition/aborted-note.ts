@@ -5,10 +5,16 @@
  */
 import { Fault } from '../../runtime/fault.ts'
 import { Reader, Writer } from '../../wire/buffers.ts'
-import type { AbortedTransaction } from './aborted-transactions.ts'
 
 const VERSION = 1
 const TWO_32 = 0x1_0000_0000
+
+export interface AbortedTransaction {
+  readonly producerId: number
+  readonly firstOffset: number
+  /** Offset of its marker. */
+  readonly lastOffset: number
+}
 
 export interface AbortedNote {
   /** First offset of the transactions that were open where the upload begins; that place itself when none was. */

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isFault } from '../../runtime/fault.ts'
 import type { RangeNotes } from '../../stream/read/cold-reader.ts'
-import { decodeAbortedNote, encodeAbortedNote } from './aborted-note.ts'
-import { type AbortedTransaction, AbortedTransactions, type NotedStream, noteWithout } from './aborted-transactions.ts'
+import { type AbortedTransaction, decodeAbortedNote, encodeAbortedNote } from './aborted-note.ts'
+import { AbortedTransactions, type NotedStream, noteWithout } from './aborted-transactions.ts'
 import { OpenTransactions } from './open-transactions.ts'
 
 const OFFSETS = 3000

@@ -9,17 +9,10 @@
 import { assert } from '../../runtime/fault.ts'
 import { MaxTree } from '../../runtime/max-tree.ts'
 import type { Stream } from '../../stream/stream.ts'
-import { decodeAbortedNote, encodeAbortedNote } from './aborted-note.ts'
+import { type AbortedTransaction, decodeAbortedNote, encodeAbortedNote } from './aborted-note.ts'
 
 /** Uploaded ones that stay in memory, so that readers near the end need not ask objects. */
 const KEPT_MAX = 1_000
-
-export interface AbortedTransaction {
-  readonly producerId: number
-  readonly firstOffset: number
-  /** Offset of its marker. */
-  readonly lastOffset: number
-}
 
 /** Where notes are found; of a stream. */
 export type NotedStream = Pick<Stream, 'committedOffset' | 'layout' | 'notes'>

@@ -1,7 +1,7 @@
 /** Which of the batches that were read no member may see. */
 import type { Entry } from '../../stream/entry.ts'
 import { type BatchHeader, isControl, isTransactional, parseBatchHeader } from '../../wire/records/batch-header.ts'
-import type { AbortedTransaction } from '../partition/aborted-transactions.ts'
+import type { AbortedTransaction } from '../partition/aborted-note.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { OffsetRange } from './record-runs.ts'
 

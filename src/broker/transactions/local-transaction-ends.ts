@@ -12,7 +12,7 @@ import type { TopicPartition, TransactionEnds } from './transaction-partitions.t
 
 export interface LocalTransactionEndsParts {
   readonly clock: Clock
-  readonly topics: Pick<Topics, 'partition'>
+  readonly topics: Pick<Topics, 'partition' | 'get'>
   /** The group coordinator; throws as `RecordLog.appendEnd` does. */
   readonly offsets: { endTransaction(partition: number, end: TransactionEnd): Promise<void> }
 }
@@ -32,7 +32,11 @@ export class LocalTransactionEnds implements TransactionEnds {
   async #end(end: TransactionEnd, { topic, partition }: TopicPartition): Promise<number> {
     const { topics, clock, offsets } = this.#parts
     const led = topics.partition(topic, partition)
-    if (led === undefined) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    // Only of one that is gone needs nobody to hear; one that another broker leads, or nobody yet, has to be told.
+    if (led === undefined) {
+      const isKnown = topics.get(topic)?.partitions[partition] !== undefined
+      return isKnown ? ErrorCode.NOT_LEADER_OR_FOLLOWER : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    }
     try {
       if (topic === OFFSETS_TOPIC) {
         await offsets.endTransaction(partition, end)

@@ -87,6 +87,26 @@ class World {
 }
 
 describe('the transaction coordinator', () => {
+  it('leaves it to whoever loads the partition next to bring out an end that is decided as it is unloaded', async () => {
+    for (const add of [true, false]) {
+      const world = new World()
+      const producer = add ? await world.open(2) : (await world.init()).producer
+      world.logs.hold()
+      const ending = world.coordinator.end('truck', producer, false, 2)
+      await world.clock.advance(0)
+      world.coordinator.unload(0)
+      const stored = world.logs.records(0).length
+      world.logs.release()
+      await world.settled(ending)
+      await world.clock.advance(1_000)
+      assert.equal(world.leaders.told.length, 0)
+      assert.equal(world.logs.records(0).length, stored + 1, 'the decision is the last that was written')
+      await world.settled(world.coordinator.load(0))
+      assert.equal(await world.state(), 'CompleteAbort')
+      assert.equal(world.leaders.told.length, add ? 1 : 0)
+    }
+  })
+
   it('tells every partition of the outcome, once the outcome is durable', async () => {
     for (const version of [0, 2] as const) {
       const world = new World()

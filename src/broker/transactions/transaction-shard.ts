@@ -207,17 +207,21 @@ export class TransactionShard implements CoordinatorShard {
       coordinatorEpoch: this.#recordLog.leaderEpoch,
       transactionVersion: version
     }
+    const { signal } = this.#closing
     let left: readonly TopicPartition[] = [...transaction.partitions.values()]
-    for (let delayMs = MARKER_RETRY_MS_MIN; left.length > 0; delayMs = Math.min(delayMs * 2, MARKER_RETRY_MS_MAX)) {
+    let delayMs = MARKER_RETRY_MS_MIN
+    // Once it is closed, whoever loads the partition next may know of the end already, and of more.
+    while (left.length > 0 && !signal.aborted) {
       const codes = await this.#tell(end, left)
       left = left.filter((partition, place) => !this.#hasArrived(transaction, partition, codes[place]))
       if (left.length > 0 && delayMs === MARKER_RETRY_MS_MAX) {
         const fields = { transactionalId, partitions: left.length, first: left[0] }
         this.#parts.log.warn(fields, 'partitions do not take the end of a transaction; going on')
       }
-      if (left.length > 0) await sleep(this.#parts.clock, delayMs, this.#closing.signal)
-      if (this.#closing.signal.aborted) return
+      if (left.length > 0) await sleep(this.#parts.clock, delayMs, signal)
+      delayMs = Math.min(delayMs * 2, MARKER_RETRY_MS_MAX)
     }
+    if (signal.aborted) return
     this.#become(complete(transaction, this.#parts.clock.now()))
   }
 

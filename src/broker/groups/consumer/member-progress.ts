@@ -12,6 +12,7 @@ import {
   type ConsumerGroup,
   type ConsumerMember,
   isOwned,
+  isReconciled,
   subscribedTopics
 } from './consumer-group.ts'
 import { assignRanges } from './range-assignor.ts'
@@ -22,7 +23,7 @@ export const assignors: ReadonlyMap<string, Assignor> = new Map([
   ['uniform', assignUniformly],
   ['range', assignRanges]
 ])
-export const defaultAssignor = 'uniform'
+const defaultAssignor = 'uniform'
 
 /** Groups whose topics are known to be what they were, by the version of the directory that says so. */
 const checkedAt = new WeakMap<ConsumerGroup, number>()
@@ -137,6 +138,7 @@ export function moveMember(
   const { group } = draft
   const member = group.members.get(memberId)
   if (member === undefined) return refusal('UNKNOWN_MEMBER_ID', `Member ${memberId} is not known.`)
+  if (!options.subscriptionChanged && isReconciled(member, group.assignmentEpoch)) return member
   const progress = reconcile({
     member,
     target: group.targets.get(memberId) ?? noPartitions,

@@ -15,7 +15,7 @@ import { ConsumerRules } from './consumer-rules.ts'
 import { TopicPattern } from './topic-pattern.ts'
 
 /** Topics by name, each with its number of partitions. */
-export class SimulatedTopics implements TopicDirectory {
+class SimulatedTopics implements TopicDirectory {
   readonly #topics = new Map<string, { id: string; partitions: number }>()
   #revision = 0
 

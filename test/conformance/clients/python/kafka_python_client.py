@@ -134,7 +134,7 @@ def resume():
 def shared(**settings):
     topic, group = create(4), unique("group")
     first, second = consumer(group, **settings), consumer(group, **settings)
-    poll = lambda *readers: [reader.poll(timeout_ms=100) for reader in readers]
+    poll = lambda *readers: [reader.poll(timeout_ms=400) for reader in readers]
     first.subscribe([topic])
     try:
         eventually("the first owns all", lambda: (poll(first), len(first.assignment()) == 4)[1], 60)
@@ -160,10 +160,10 @@ def static_membership():
     topic, group = create(2), unique("group")
     first = consumer(group, group_instance_id="one")
     first.subscribe([topic])
-    eventually("it owns both", lambda: (first.poll(timeout_ms=100), len(first.assignment()) == 2)[1])
+    eventually("it owns both", lambda: (first.poll(timeout_ms=400), len(first.assignment()) == 2)[1])
     again = consumer(group, group_instance_id="one")
     again.subscribe([topic])
-    eventually("the one that came back owns both", lambda: (again.poll(timeout_ms=100), len(again.assignment()) == 2)[1])
+    eventually("the one that came back owns both", lambda: (again.poll(timeout_ms=400), len(again.assignment()) == 2)[1])
     again.close()
     first.close()
 

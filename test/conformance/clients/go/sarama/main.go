@@ -432,9 +432,15 @@ func offsetsInTransactions() error {
 		if commit {
 			wanted = 6
 		}
-		err = admin(func(a sarama.ClusterAdmin) error {
-			found, err := a.ListConsumerGroupOffsets(group, map[string][]int32{source: {0}})
-			return checks.First(err, checks.Equal("committed offset", found.GetBlock(source, 0).Offset, wanted))
+		// The transaction is decided when it is answered; the group hears of it a moment later.
+		err = checks.Eventually(fmt.Sprintf("the committed offset is %d", wanted), patience, func() bool {
+			var at int64
+			failed := admin(func(a sarama.ClusterAdmin) error {
+				found, err := a.ListConsumerGroupOffsets(group, map[string][]int32{source: {0}})
+				at = found.GetBlock(source, 0).Offset
+				return err
+			})
+			return failed == nil && at == wanted
 		})
 		if err != nil {
 			return err

@@ -1,6 +1,16 @@
-/** An internal topic in memory, for tests: appends can be held back, or made to fail. */
+/**
+ * An internal topic in memory, for tests: appends can be held back, or made to fail. As with a real one, whoever lost an
+ * append loses all that follow it, until the partition is opened anew.
+ */
 import { Fault } from '../runtime/fault.ts'
-import type { LogProducer, LogRecord, PrunableRecordLog, PrunableRecordLogs, TransactionEnd } from './record-log.ts'
+import {
+  BatchRefused,
+  type LogProducer,
+  type LogRecord,
+  type PrunableRecordLog,
+  type PrunableRecordLogs,
+  type TransactionEnd
+} from './record-log.ts'
 
 /** A batch of records, or the end of a transaction. */
 export type StoredEntry =
@@ -12,7 +22,7 @@ export class MemoryRecordLogs implements PrunableRecordLogs {
   readonly entries: StoredEntry[][]
   /** Partitions that another broker leads. */
   readonly elsewhere = new Set<number>()
-  /** When set, appends fail with it and store nothing. */
+  /** When set, appends fail with it and store nothing; all but a `BatchRefused` end the log that was opened. */
   failure: Fault | undefined
   /** Number of times a partition was opened. */
   opened = 0
@@ -36,9 +46,17 @@ export class MemoryRecordLogs implements PrunableRecordLogs {
     if (stored === undefined || this.elsewhere.has(partition)) return undefined
     const pruned = () => this.pruned[partition] ?? 0
     let nextOffset = pruned() + stored.length
-    const append = (entry: StoredEntry) => {
+    let lost: Fault | undefined
+    const append = async (entry: StoredEntry) => {
       nextOffset++
-      return this.#append(stored, entry)
+      const { failure } = this
+      await this.#turn()
+      const fault = lost ?? failure
+      if (fault === undefined) stored.push(entry)
+      else {
+        if (!(fault instanceof BatchRefused)) lost = fault
+        throw fault
+      }
     }
     return {
       get nextOffset() {
@@ -60,12 +78,10 @@ export class MemoryRecordLogs implements PrunableRecordLogs {
     }
   }
 
-  async #append(stored: StoredEntry[], entry: StoredEntry): Promise<void> {
-    const failure = this.failure
+  /** When what is held back is released. */
+  async #turn(): Promise<void> {
     const held = this.#held
     if (held !== undefined) await new Promise<void>((resolve) => held.push(resolve))
-    if (failure !== undefined) throw failure
-    stored.push(entry)
   }
 
   /** The records of a partition that are durable, in order. */

@@ -5,7 +5,10 @@ import type { TopicDirectory } from './topic-directory.ts'
 const HASH_BYTES = 6
 
 /** Changes when one of the topics comes, goes, is made anew or grows; 0 without topics. Below 2⁴⁸: a number holds it. */
-export function hashTopics(topics: TopicDirectory, names: Iterable<string>): number {
+export function hashTopics(
+  topics: Pick<TopicDirectory, 'topicId' | 'partitionCount'>,
+  names: Iterable<string>
+): number {
   const known = [...names].filter((name) => topics.topicId(name) !== undefined).sort()
   if (known.length === 0) return 0
   const hash = createHash('sha256')

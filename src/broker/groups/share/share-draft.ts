@@ -1,8 +1,8 @@
 /** A change of a share group while it is being decided: the records so far, and the group as they make it. Pure. */
 import type { GroupSettings } from '../../group-settings.ts'
 import type { DeadlineChange, GroupChange } from '../hosted-group.ts'
-import { hashTopics } from '../streams/topic-hash.ts'
 import type { TopicDirectory } from '../topic-directory.ts'
+import { hashTopics } from '../topic-hash.ts'
 import { encodeShareRecord } from './share-group-log.ts'
 import {
   afterRecords,

@@ -4,13 +4,13 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { DeadlineChange, GroupChange } from '../hosted-group.ts'
+import { hashTopics } from '../topic-hash.ts'
 import type { StreamsEnvironment } from './streams-environment.ts'
 import { currentRecord, encodeStreamsRecord } from './streams-group-log.ts'
 import { afterRecords, type StreamsGroup, type StreamsMember, type StreamsRecord } from './streams-group-state.ts'
 import { requiredTopics, type StreamsTopology } from './streams-topology.ts'
 import { assignTasks } from './task-assignor.ts'
 import { listTasks, noTargetTasks, sameTargets, type TargetTasks } from './tasks.ts'
-import { hashTopics } from './topic-hash.ts'
 import { type ConfiguredTopology, configureTopology, type Status, StatusCode } from './topology-configuration.ts'
 
 /** Others may still join; then the group gets its first target. */

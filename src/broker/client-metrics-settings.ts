@@ -12,12 +12,17 @@ export type ClientProperty =
   | 'client_source_address'
   | 'client_source_port'
 
+/** Tells whether a pattern matches the whole of a value, in time linear in it: clients choose what they are called. */
+export interface ClientPattern {
+  matches(value: string): boolean
+}
+
 export interface ClientMetricsSubscription {
   /** Prefixes of metric names; `*` alone means all. None: the subscription asks for nothing. */
   readonly metrics: readonly string[]
   readonly intervalMs: number
   /** All must match; none matches every client. */
-  readonly match: ReadonlyMap<ClientProperty, RegExp>
+  readonly match: ReadonlyMap<ClientProperty, ClientPattern>
 }
 
 /**

@@ -8,10 +8,13 @@ import type { Log } from '../runtime/log.ts'
 import { coordinatorPartition, type RecordLog, type RecordLogs } from './record-log.ts'
 
 /** Why no shard can serve a request, by the names of Kafka's error codes. */
-export type RouteError = 'COORDINATOR_NOT_AVAILABLE' | 'COORDINATOR_LOAD_IN_PROGRESS' | 'NOT_COORDINATOR'
+export type RouteError = ClosedError | 'COORDINATOR_LOAD_IN_PROGRESS'
+
+/** Why a shard serves no more. */
+export type ClosedError = 'COORDINATOR_NOT_AVAILABLE' | 'NOT_COORDINATOR'
 
 /** What clients are told when the log could not be read or written. */
-export function storageError(error: unknown): 'COORDINATOR_NOT_AVAILABLE' | 'NOT_COORDINATOR' {
+export function storageError(error: unknown): ClosedError {
   return isFault(error, 'fenced') || isFault(error, 'closed') ? 'NOT_COORDINATOR' : 'COORDINATOR_NOT_AVAILABLE'
 }
 
@@ -19,7 +22,7 @@ export interface CoordinatorShard {
   /** Replays the log; called once, before anything else. */
   load(): Promise<void>
   /** Refuses whoever waits, and takes nothing more. */
-  close(error: RouteError): void
+  close(error: ClosedError): void
 }
 
 export interface CoordinatorShardsParts<Shard extends CoordinatorShard> {
@@ -67,6 +70,16 @@ export class CoordinatorShards<Shard extends CoordinatorShard> {
   close(): void {
     this.#closed = true
     for (const partition of [...this.#slots.keys()]) this.unload(partition)
+  }
+
+  /** The shards that are loaded. */
+  loaded(): Shard[] {
+    return [...this.#slots.values()].flatMap(({ route }) => (typeof route === 'string' ? [] : [route]))
+  }
+
+  /** The shard of a partition, or why there is none. */
+  async at(partition: number): Promise<Shard | RouteError> {
+    return this.#closed ? 'COORDINATOR_NOT_AVAILABLE' : this.#wait(partition)
   }
 
   /** The shard that holds a key, or why there is none. */

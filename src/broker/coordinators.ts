@@ -6,7 +6,7 @@ import type { GroupSettingsOf } from './group-settings.ts'
 import { createConsumerGroups } from './groups/consumer/consumer-composition.ts'
 import type { ConsumerGroups } from './groups/consumer/consumer-groups.ts'
 import { type CoordinatorSettings, defaultCoordinatorSettings, GroupCoordinator } from './groups/group-coordinator.ts'
-import { GroupShards } from './groups/group-shards.ts'
+import { createGroupShards, type GroupShards } from './groups/group-shards.ts'
 import {
   closeShareCoordinators,
   createShareCoordinators,
@@ -73,39 +73,34 @@ export interface CoordinatorsOptions {
 }
 
 export function createCoordinators(options: CoordinatorsOptions): Coordinators {
-  const { clock, random, log, topics } = options
+  const transactionVerification: TransactionVerification = options.transactionVerification ?? {
+    verify: (request) => transactions.verify(request)
+  }
+  const ofGroups = createGroups(options, transactionVerification)
+  const { clock, topics } = options
+  const transactionEnds = new LocalTransactionEnds({ clock, topics, offsets: ofGroups.groups })
+  const transactions: TransactionCoordinator = createTransactions(options, transactionEnds)
+  return { ...ofGroups, transactions, transactionEnds, transactionVerification }
+}
+
+function createGroups(options: CoordinatorsOptions, verification: TransactionVerification) {
+  const { clock, random, log, topics, groupSettingsOf: settingsOf } = options
   const settings = { ...defaultCoordinatorSettings, ...options.groupSettings }
   const directory = topicDirectory(topics)
-  const streams = { settings: options.groupSettingsOf, topics: directory, membersMax: STREAMS_MEMBERS_MAX }
+  const streams = { settings: settingsOf, topics: directory, membersMax: STREAMS_MEMBERS_MAX }
   const streamsRules = streamsGroupRules(streams)
   const route = (groupId: string) => groupShards.route(groupId)
-  const shares = createShareCoordinators({
-    clock,
-    log,
-    topics,
-    directory,
-    groupSettings: options.groupSettingsOf,
-    statePartitions: options.shareStatePartitions ?? SHARE_STATE_PARTITIONS,
-    route
-  })
-  const offsetsLogs = new InternalTopicLogs({
-    topic: OFFSETS_TOPIC,
-    partitions: options.offsetsPartitions,
-    topics,
-    clock
-  })
-  const consumers = createConsumerGroups({
-    clock,
-    random,
-    topics: directory,
-    settings,
-    settingsOf: options.groupSettingsOf
-  })
-  const groupShards: GroupShards = new GroupShards({
+  const { shareStatePartitions: statePartitions = SHARE_STATE_PARTITIONS } = options
+  const onShares = { clock, log, topics, directory, groupSettings: settingsOf, statePartitions, route }
+  const { coordinators: shares, rules: shareRules } = createShareCoordinators(onShares)
+  const consumers = createConsumerGroups({ clock, random, topics: directory, settings, settingsOf })
+  const offsetsPartitions = { topic: OFFSETS_TOPIC, partitions: options.offsetsPartitions, topics, clock }
+  const offsetsLogs = new InternalTopicLogs(offsetsPartitions)
+  const groupShards: GroupShards = createGroupShards({
     clock,
     log,
     logs: offsetsLogs,
-    rules: [consumers.rules, streamsRules, shares.rules],
+    rules: [consumers.rules, streamsRules, shareRules],
     settings,
     loadGraceMs: settings.loadGraceMs
   })
@@ -115,27 +110,15 @@ export function createCoordinators(options: CoordinatorsOptions): Coordinators {
     shards: groupShards,
     topics: directory,
     settings,
-    verification: { verify: (request) => transactionVerification.verify(request) },
+    verification,
     classicRequests: consumers.classicRequests,
-    cleanups: { share: (groupId: string) => shares.coordinators.groups.cleanUp(groupId) }
+    cleanups: { share: (groupId: string) => shares.groups.cleanUp(groupId) }
   })
   const streamsGroups = new StreamsGroups({ route, rules: streamsRules, environment: streams })
-  const transactionEnds = new LocalTransactionEnds({ clock, topics, offsets: groups })
-  const transactions = createTransactions(options, transactionEnds, settings.loadGraceMs)
-  const transactionVerification: TransactionVerification = options.transactionVerification ?? transactions
-  return {
-    ...{
-      groups,
-      groupShards,
-      consumerGroups: consumers.groups(groupShards),
-      streamsGroups,
-      shares: shares.coordinators
-    },
-    ...{ offsetsLogs, transactions, transactionEnds, transactionVerification }
-  }
+  return { groups, groupShards, consumerGroups: consumers.groups(groupShards), streamsGroups, shares, offsetsLogs }
 }
 
-function createTransactions(options: CoordinatorsOptions, ends: TransactionEnds, loadGraceMs: number) {
+function createTransactions(options: CoordinatorsOptions, ends: TransactionEnds): TransactionCoordinator {
   const { clock, log, topics, producerIds, transactionPartitions: partitions = TRANSACTION_STATE_PARTITIONS } = options
   return new TransactionCoordinator({
     clock,
@@ -145,7 +128,7 @@ function createTransactions(options: CoordinatorsOptions, ends: TransactionEnds,
     settings: { ...DEFAULT_TRANSACTION_SETTINGS, ...options.transactionSettings },
     nextProducerId: () => producerIds.next(),
     version: options.transactionVersion,
-    loadGraceMs
+    loadGraceMs: options.groupSettings?.loadGraceMs ?? defaultCoordinatorSettings.loadGraceMs
   })
 }
 

@@ -20,7 +20,7 @@ import { createConsumerGroups } from './consumer/consumer-composition.ts'
 import type { ConsumerGroups } from './consumer/consumer-groups.ts'
 import { type CoordinatorSettings, defaultCoordinatorSettings, GroupCoordinator } from './group-coordinator.ts'
 import type { GroupContext } from './group-membership.ts'
-import { GroupShards } from './group-shards.ts'
+import { createGroupShards, type GroupShards } from './group-shards.ts'
 import type { TopicDirectory } from './topic-directory.ts'
 
 export const context = (apiVersion: number): GroupContext => ({
@@ -95,7 +95,7 @@ export class CoordinatorFixture {
     const settingsOf = () => this.groupSettings
     const consumers = createConsumerGroups({ clock, random, topics, settings, settingsOf })
     const { classicRequests } = consumers
-    this.shards = new GroupShards({ clock, log: silentLog, logs, settings, rules: [consumers.rules], loadGraceMs })
+    this.shards = createGroupShards({ clock, log: silentLog, logs, settings, rules: [consumers.rules], loadGraceMs })
     const { shards, verification } = this
     this.coordinator = new GroupCoordinator({ clock, random, shards, topics, settings, verification, classicRequests })
     this.consumerGroups = consumers.groups(this.shards)

@@ -73,7 +73,8 @@ export async function describeGroups(
     if (apiVersion < 6) return { ...blank, groupState: 'Dead' }
     const known = route instanceof GroupShard && route.find(groupId) !== undefined
     const errorMessage = known ? `Group ${groupId} is not a classic group.` : `Group ${groupId} not found.`
-    return { ...blank, groupState: 'Dead', errorCode: ErrorCode.GROUP_ID_NOT_FOUND, errorMessage }
+    const refused = { errorCode: ErrorCode.GROUP_ID_NOT_FOUND, errorMessage }
+    return { ...blank, ...refused, groupState: 'Dead', authorizedOperations: authorizedOperations(false) }
   }
   return { throttleTimeMs: 0, groups: await Promise.all(request.groups.map(describe)) }
 }

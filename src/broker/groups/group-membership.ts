@@ -4,9 +4,10 @@ import type { HeartbeatRequest } from '../../wire/messages/heartbeat.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from '../../wire/messages/join-group.ts'
 import type { LeaveGroupRequest, LeaveGroupResponse } from '../../wire/messages/leave-group.ts'
 import type { SyncGroupRequest, SyncGroupResponse } from '../../wire/messages/sync-group.ts'
+import type { RouteError } from '../coordinator-shards.ts'
 import type { RequestContext } from '../handler.ts'
 import { noAssignment } from './group-draft.ts'
-import type { GroupShard, RouteError } from './group-shard.ts'
+import type { GroupShard } from './group-shard.ts'
 import type {
   GroupError,
   HeartbeatAnswer,

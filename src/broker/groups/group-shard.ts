@@ -11,6 +11,7 @@
 import type { Clock } from '../../runtime/clock.ts'
 import { assert, isFault } from '../../runtime/fault.ts'
 import type { Log } from '../../runtime/log.ts'
+import { type RouteError, storageError } from '../coordinator-shards.ts'
 import type { LogProducer, LogRecord, RecordLog, TransactionEnd } from '../record-log.ts'
 import { step } from './classic-group.ts'
 import { decodeRecord, encodeGroup, encodeOffset } from './group-records.ts'
@@ -39,7 +40,7 @@ import {
   type ShardGroup,
   tombstones
 } from './shard-entry.ts'
-import { outcome, ShardLog, type StorageAnswer, storageError } from './shard-log.ts'
+import { outcome, ShardLog, type StorageAnswer } from './shard-log.ts'
 import { type TransactionWatch, TransactionWatches } from './transaction-watches.ts'
 
 export interface ShardSettings extends GroupSettings {
@@ -57,8 +58,7 @@ export interface ShardEnvironment {
   readonly rules: readonly AnyRules[]
 }
 
-/** Why no shard can serve a request. */
-export type RouteError = 'COORDINATOR_NOT_AVAILABLE' | 'COORDINATOR_LOAD_IN_PROGRESS' | 'NOT_COORDINATOR'
+/** The shard that serves a request, or why none can. */
 export type Route = GroupShard | RouteError
 
 export class GroupShard {

@@ -76,6 +76,14 @@ test('a client of old may say how long its offsets are to be kept', async () => 
   assert.deepEqual(await committedTopics(fixture), ['boats'])
 })
 
+test('a client of old may ask for its offsets to be kept for ever', async () => {
+  const fixture = new CoordinatorFixture(settings)
+  assert.equal(await fixture.commit(1, { retentionTimeMs: Number.MAX_SAFE_INTEGER }, 4), 0)
+  await fixture.clock.advance(10 * day)
+  fixture.restart()
+  assert.deepEqual(await committedTopics(fixture), ['cars'])
+})
+
 test('what a transaction has yet to decide keeps the offset and the group', async () => {
   const fixture = new CoordinatorFixture(settings)
   await fixture.commit(1)

@@ -41,7 +41,8 @@ export function planCommit(
   }
 ): PlannedTopic[] {
   const { byTopicId, metadataMax, now, retentionTimeMs } = options
-  const expireTimestamp = retentionTimeMs === -1 ? -1 : now + retentionTimeMs
+  // Clients ask for Long.MAX_VALUE; the sum must stay an integer that can be stored.
+  const expireTimestamp = retentionTimeMs === -1 ? -1 : Math.min(now + retentionTimeMs, Number.MAX_SAFE_INTEGER)
   const refused = (partitionIndex: number, errorCode: number, settled: boolean): PlannedPartition => ({
     partitionIndex,
     errorCode,

@@ -2,15 +2,12 @@
  * The log of a shard as its memory sees it: what is appended is applied once it and everything before it is durable.
  * After an append failed nobody knows what the log holds, so none follows it: the shard is loaded anew.
  */
-import { Fault, isFault } from '../../runtime/fault.ts'
+import { Fault } from '../../runtime/fault.ts'
+import { storageError } from '../coordinator-shards.ts'
 import { BatchRefused, type LogProducer, type LogRecord, type RecordLog, type TransactionEnd } from '../record-log.ts'
 
 /** What clients are told of a write: NONE, or to look for the coordinator again. */
 export type StorageAnswer = 'NONE' | 'NOT_COORDINATOR' | 'COORDINATOR_NOT_AVAILABLE'
-
-export function storageError(error: unknown): Exclude<StorageAnswer, 'NONE'> {
-  return isFault(error, 'fenced') || isFault(error, 'closed') ? 'NOT_COORDINATOR' : 'COORDINATOR_NOT_AVAILABLE'
-}
 
 /** Throws `BatchRefused` on. */
 export function outcome(stored: Promise<void>): Promise<StorageAnswer> {

@@ -280,8 +280,8 @@ describe('configs', () => {
     assert.deepEqual(await shown(METRICS, 'm', 'interval.ms'), ['300000', SOURCE.default])
     const subscription = broker.parts.live.clientMetrics().get('m')
     assert.deepEqual(subscription?.metrics, ['org.apache.kafka.producer.', 'org.apache.kafka.consumer.'])
-    assert.ok(subscription?.match.get('client_id')?.test('app-1'))
-    assert.ok(!subscription?.match.get('client_id')?.test('an app-1'))
+    assert.ok(subscription?.match.get('client_id')?.matches('app-1'))
+    assert.ok(!subscription?.match.get('client_id')?.matches('an app-1'))
     const { INVALID_CONFIG, INVALID_REQUEST } = ErrorCode
     const refused: [string, string, number][] = [
       ['interval.ms', '99', INVALID_REQUEST],

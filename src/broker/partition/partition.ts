@@ -165,7 +165,9 @@ export class Partition {
     const lastOffset = baseOffset + header.lastOffsetDelta
     patchBatchHeader(bytes, 0, baseOffset, this.leaderEpoch)
     const durable = this.stream.append({ baseOffset, lastOffset, maxTimestamp, payload: bytes })
-    if (hasProducerId(header)) this.#note({ header, bytes }, baseOffset, maxTimestamp, nowMs)
+    // A log that has failed takes nothing: nothing may be known of what is not in it.
+    const isTaken = this.stream.nextOffset > baseOffset
+    if (isTaken && hasProducerId(header)) this.#note({ header, bytes }, baseOffset, maxTimestamp, nowMs)
     return { errorCode: ErrorCode.NONE, errorMessage: null, baseOffset, logAppendTimeMs, durable }
   }
 

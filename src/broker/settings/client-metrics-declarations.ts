@@ -1,5 +1,7 @@
 /** The settings of a subscription to metrics of clients (KIP-714, `ClientMetricsConfigs`), and what they say together. */
-import type { ClientMetricsSubscription, ClientProperty } from '../client-metrics-settings.ts'
+import { isFault } from '../../runtime/fault.ts'
+import type { ClientMetricsSubscription, ClientPattern, ClientProperty } from '../client-metrics-settings.ts'
+import { TopicPattern } from '../groups/consumer/topic-pattern.ts'
 import { int, list, listItems, type SettingDeclaration } from './setting.ts'
 
 const DECLARATIONS = {
@@ -48,7 +50,7 @@ export function matchProblem(value: string): string | undefined {
 
 export function clientMetricsSubscription(configs: Readonly<Record<string, string>>): ClientMetricsSubscription {
   const value = (name: keyof typeof DECLARATIONS): string => configs[name] ?? DECLARATIONS[name].default
-  const match = new Map<ClientProperty, RegExp>()
+  const match = new Map<ClientProperty, ClientPattern>()
   for (const item of listItems(value('match'))) {
     const parsed = parsePattern(item)
     if (parsed !== undefined) match.set(...parsed)
@@ -56,15 +58,18 @@ export function clientMetricsSubscription(configs: Readonly<Record<string, strin
   return { metrics: listItems(value('metrics')), intervalMs: Number(value('interval.ms')), match }
 }
 
-/** Patterns are JavaScript's, anchored; what Kafka's users write (prefixes, versions, alternatives) means the same in both. */
-function parsePattern(item: string): [ClientProperty, RegExp] | undefined {
+/**
+ * Patterns have the syntax of those for topics and are never run by JavaScript's own, which backtracks: one client with a
+ * bad name would hold up the node for minutes. What Kafka's users write (prefixes, versions, alternatives) means the same.
+ */
+function parsePattern(item: string): [ClientProperty, ClientPattern] | undefined {
   // As Java's split does: what is empty at the end does not count.
   const [name, pattern, ...rest] = item.replace(/=+$/, '').split('=')
   if (name === undefined || pattern === undefined || rest.length > 0 || !isProperty(name.trim())) return undefined
   try {
-    return [name.trim() as ClientProperty, new RegExp(`^(?:${pattern.trim()})$`)]
+    return [name.trim() as ClientProperty, new TopicPattern(pattern.trim())]
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined
+    if (isFault(error, 'invalid')) return undefined
     throw error
   }
 }

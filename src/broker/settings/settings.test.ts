@@ -171,7 +171,14 @@ describe('client metrics subscriptions', () => {
 
   it('a pattern matches the whole value', () => {
     const { match } = clientMetricsSubscription({ match: 'client_id=a|b' })
-    assert.deepEqual(['a', 'b', 'ab', 'xa'].map((id) => match.get('client_id')?.test(id)), [true, true, false, false]) // biome-ignore format: short
+    assert.deepEqual(['a', 'b', 'ab', 'xa'].map((id) => match.get('client_id')?.matches(id)), [true, true, false, false]) // biome-ignore format: short
+  })
+
+  it('a pattern that would make others backtrack takes no time', () => {
+    const { match } = clientMetricsSubscription({ match: 'client_id=(a+)+b' })
+    const startedMs = performance.now()
+    assert.equal(match.get('client_id')?.matches('a'.repeat(5000)), false)
+    assert.ok(performance.now() - startedMs < 2000)
   })
 })
 

@@ -23,7 +23,7 @@ export function shareAcknowledgeHandler(parts: ShareAcknowledgeParts): Handler<S
     if (found.errorCode !== ErrorCode.NONE) return failed(found.errorCode, null)
     const wanted = { groupId, memberId, apiVersion, renews, topics: request.topics }
     const acknowledged = await acknowledgeAll(shares.partitions, topics, wanted)
-    if (epoch === FINAL_EPOCH) void shares.endSession(groupId, memberId)
+    if (epoch === FINAL_EPOCH) await shares.endSession(groupId, memberId)
     const responses = request.topics.map(({ topicId }) => ({
       topicId,
       partitions: acknowledged

@@ -24,6 +24,7 @@ type Response = InferInput<typeof ShareFetchResponse>
 type PartitionAnswer = Response['responses'][number]['partitions'][number]
 
 const MEMBER_ID_LENGTH_MAX = 36
+const BATCH_OPTIMIZED = 0
 const RECORD_LIMIT = 1
 /** Kafka's default of `fetch.max.bytes`: no response is larger, whatever the client asks for, but for one batch. */
 const RESPONSE_BYTES_MAX = 55 * 1024 * 1024
@@ -41,6 +42,9 @@ export function shareFetchHandler(parts: ShareFetchParts): Handler<ShareFetchReq
     const { groupId, memberId } = request
     if (groupId === null) return failed(ErrorCode.INVALID_REQUEST, 'the group id is missing')
     if (!isMemberId(memberId)) return failed(ErrorCode.INVALID_REQUEST, MEMBER_ID_ADVICE)
+    if (!isAcquireMode(request.shareAcquireMode)) {
+      return failed(ErrorCode.INVALID_REQUEST, `there is no share acquire mode ${request.shareAcquireMode}`)
+    }
     const renews = context.apiVersion >= RENEW_VERSION && request.isRenewAck
     if (
       renews &&
@@ -67,7 +71,7 @@ export function shareFetchHandler(parts: ShareFetchParts): Handler<ShareFetchReq
     })
     const fetching = final || renews ? [] : fetch(parts, session, request, context.closed)
     const [acknowledged, answers] = await Promise.all([acknowledging, fetching])
-    if (final) void shares.endSession(groupId, memberId)
+    if (final) await shares.endSession(groupId, memberId)
     const acquisitionLockTimeoutMs = groupSettings(groupId).shareRecordLockDurationMs
     return {
       throttleTimeMs: 0,
@@ -83,6 +87,10 @@ export const MEMBER_ID_ADVICE = `a member id has 1 to ${MEMBER_ID_LENGTH_MAX} ch
 
 export function isMemberId(memberId: string | null): memberId is string {
   return memberId !== null && memberId.length > 0 && memberId.length <= MEMBER_ID_LENGTH_MAX
+}
+
+function isAcquireMode(mode: number): boolean {
+  return mode === BATCH_OPTIMIZED || mode === RECORD_LIMIT
 }
 
 function sessionRequest(

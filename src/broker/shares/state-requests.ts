@@ -73,6 +73,8 @@ async function eachPartition<Wanted extends { readonly partition: number }, Answ
   topics: readonly { readonly topicId: string; readonly partitions: readonly Wanted[] }[],
   ask: (key: ShareStateKey, wanted: Wanted) => Promise<Answer>
 ): Promise<{ topicId: string; partitions: (Answer & { partition: number })[] }[]> {
+  // As Kafka has it: there is nothing to be said of partitions of no group.
+  if (groupId === '') return []
   return Promise.all(
     topics.map(async ({ topicId, partitions }) => ({
       topicId,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { ClientMetricsSubscription, ClientProperty } from '../client-metrics-settings.ts'
+import { TopicPattern } from '../groups/consumer/topic-pattern.ts'
 import { ClientInstances, orderFor } from './client-instances.ts'
 
 const ID = 'f3KXyZJtQJS2n0cBvdCqzQ'
@@ -11,9 +12,10 @@ const BYTES_MAX = 100
 function subscription(
   metrics: string[],
   intervalMs = INTERVAL_MS,
-  match: [ClientProperty, RegExp][] = []
+  match: [ClientProperty, string][] = []
 ): ClientMetricsSubscription {
-  return { metrics, intervalMs, match: new Map(match) }
+  const patterns = match.map(([property, pattern]) => [property, new TopicPattern(pattern)] as const)
+  return { metrics, intervalMs, match: new Map(patterns) }
 }
 
 const subscriptions = new Map([['s', subscription(['a.'])]])
@@ -36,9 +38,9 @@ describe('client instances', () => {
   it('a client is asked for what all its subscriptions want, as often as the most eager one', () => {
     const all = new Map([
       ['one', subscription(['b.', 'a.'], 5000)],
-      ['two', subscription(['b.', 'c.'], 9000, [['client_id', /^pump-\d$/]])],
-      ['not ours', subscription(['d.'], 100, [['client_id', /^valve$/]])],
-      ['not told', subscription(['e.'], 100, [['client_software_name', /^.*$/]])]
+      ['two', subscription(['b.', 'c.'], 9000, [['client_id', 'pump-\\d']])],
+      ['not ours', subscription(['d.'], 100, [['client_id', 'valve']])],
+      ['not told', subscription(['e.'], 100, [['client_software_name', '.*']])]
     ])
     const order = orderFor(ID, properties, all)
     assert.deepEqual([order.metrics, order.pushIntervalMs], [['a.', 'b.', 'c.'], 5000])

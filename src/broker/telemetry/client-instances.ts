@@ -56,7 +56,7 @@ export function orderFor(id: string, properties: ClientProperties, subscriptions
   for (const { metrics, intervalMs, match } of subscriptions.values()) {
     const matches = [...match].every(([property, pattern]) => {
       const value = properties.get(property)
-      return value !== undefined && pattern.test(value)
+      return value !== undefined && pattern.matches(value)
     })
     if (!matches) continue
     for (const name of metrics) names.add(name)

@@ -10,7 +10,7 @@ import { type Clock, sleep } from '../../runtime/clock.ts'
 import { Fault, isFault } from '../../runtime/fault.ts'
 import type { Log } from '../../runtime/log.ts'
 import { ErrorCode, errorName } from '../../wire/error-codes.ts'
-import { type CoordinatorShard, type RouteError, storageError } from '../coordinator-shards.ts'
+import { type ClosedError, type CoordinatorShard, storageError } from '../coordinator-shards.ts'
 import type { LogRecord, RecordLog, TransactionEnd } from '../record-log.ts'
 import {
   complete,
@@ -79,7 +79,7 @@ export class TransactionShard implements CoordinatorShard {
   readonly #entries = new Map<string, Entry>()
   readonly #closing = new AbortController()
   readonly #cancels = new Map<string, () => void>()
-  #closedBecause: RouteError = 'NOT_COORDINATOR'
+  #closedBecause: ClosedError = 'NOT_COORDINATOR'
 
   /** `onFailed`: the shard has given up. `loadAgain`: it was closed for a reason that may pass, with its work undone. */
   constructor(
@@ -150,7 +150,7 @@ export class TransactionShard implements CoordinatorShard {
     }
   }
 
-  close(error: RouteError): void {
+  close(error: ClosedError): void {
     if (this.#closing.signal.aborted) return
     this.#closedBecause = error
     this.#closing.abort()

@@ -2,6 +2,7 @@
  * ShareGroupHeartbeat v1 and ShareGroupDescribe v1 (KIP-932): how members join a share group and hear what to read, and how
  * admin tools see it. Everybody may do everything: authorization is not here.
  */
+import { ErrorCode } from '../../../wire/error-codes.ts'
 import type {
   ShareGroupDescribeRequest,
   ShareGroupDescribeResponse
@@ -12,10 +13,8 @@ import type {
 } from '../../../wire/messages/share-group-heartbeat.ts'
 import type { InferInput } from '../../../wire/schema.ts'
 import type { Handler } from '../../handler.ts'
+import { authorizedOperations } from '../group-administration.ts'
 import type { ShareGroups } from './share-groups.ts'
-
-/** Read, delete, describe, describe and alter configs: all that can be done to a group, as bits by operation code. */
-const ALL_OPERATIONS = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11)
 
 export function shareGroupHeartbeatHandler(
   groups: ShareGroups
@@ -29,6 +28,9 @@ export function shareGroupDescribeHandler(
   return async ({ groupIds, includeAuthorizedOperations }) => {
     const described = await groups.describe(groupIds)
     if (!includeAuthorizedOperations) return { throttleTimeMs: 0, groups: described }
-    return { throttleTimeMs: 0, groups: described.map((group) => ({ ...group, authorizedOperations: ALL_OPERATIONS })) }
+    const shown = described.map((group) =>
+      group.errorCode === ErrorCode.NONE ? { ...group, authorizedOperations: authorizedOperations(true) } : group
+    )
+    return { throttleTimeMs: 0, groups: shown }
   }
 }

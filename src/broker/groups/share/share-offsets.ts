@@ -148,7 +148,8 @@ export async function deleteShareOffsets(
   const responses = wanted.map(({ topicName }) => {
     const topicId = topics.topicId(topicName)
     const outcome = topicId === undefined ? undefined : deleted.answer.get(topicId)
-    return { topicName, topicId: topicId ?? ZERO_UUID, ...(outcome ?? nothingToDelete(topicId !== undefined)) }
+    if (topicId !== undefined && outcome !== undefined) return { topicName, topicId, ...outcome }
+    return { topicName, topicId: ZERO_UUID, ...nothingToDelete(topicId !== undefined) }
   })
   return { ...answer, responses }
 }

@@ -24,7 +24,7 @@ export function apiTable(parts: BrokerParts, coordinators: Coordinators): ApiTab
   const apis = [
     ...logApis(parts, coordinators),
     ...topicApis(parts, coordinators),
-    ...groupApis(coordinators),
+    ...groupApis(parts, coordinators),
     ...streamsGroupApis(parts, coordinators.streamsGroups),
     ...shareApis(parts, coordinators.shares),
     ...transactionApis(parts, coordinators),

@@ -20,7 +20,9 @@ import { OffsetFetchRequest, OffsetFetchResponse } from '../../wire/messages/off
 import { SyncGroupRequest, SyncGroupResponse } from '../../wire/messages/sync-group.ts'
 import { TxnOffsetCommitRequest, TxnOffsetCommitResponse } from '../../wire/messages/txn-offset-commit.ts'
 import { type Api, api } from '../api.ts'
+import type { BrokerParts } from '../broker-parts.ts'
 import type { Coordinators } from '../coordinators.ts'
+import { gated, refusedGroups, refusedHeartbeat } from '../feature-gate.ts'
 import { consumerGroupDescribeHandler } from '../handlers/consumer-group-describe.ts'
 import { consumerGroupHeartbeatHandler } from '../handlers/consumer-group-heartbeat.ts'
 import { deleteGroupsHandler } from '../handlers/delete-groups.ts'
@@ -35,7 +37,9 @@ import { offsetFetchHandler } from '../handlers/offset-fetch.ts'
 import { syncGroupHandler } from '../handlers/sync-group.ts'
 import { txnOffsetCommitHandler } from '../handlers/txn-offset-commit.ts'
 
-export function groupApis({ groups, consumerGroups }: Coordinators): Api[] {
+export function groupApis({ features }: BrokerParts, { groups, consumerGroups }: Coordinators): Api[] {
+  const heartbeat = gated(features, 'group.version', consumerGroupHeartbeatHandler(consumerGroups), refusedHeartbeat)
+  const describe = gated(features, 'group.version', consumerGroupDescribeHandler(consumerGroups), refusedGroups)
   return [
     api(OffsetCommitRequest, OffsetCommitResponse, offsetCommitHandler(groups)),
     api(OffsetFetchRequest, OffsetFetchResponse, offsetFetchHandler(groups)),
@@ -48,7 +52,7 @@ export function groupApis({ groups, consumerGroups }: Coordinators): Api[] {
     api(DeleteGroupsRequest, DeleteGroupsResponse, deleteGroupsHandler(groups)),
     api(OffsetDeleteRequest, OffsetDeleteResponse, offsetDeleteHandler(groups)),
     api(TxnOffsetCommitRequest, TxnOffsetCommitResponse, txnOffsetCommitHandler(groups)),
-    api(ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, consumerGroupHeartbeatHandler(consumerGroups)),
-    api(ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, consumerGroupDescribeHandler(consumerGroups))
+    api(ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, heartbeat),
+    api(ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, describe)
   ]
 }

@@ -34,9 +34,11 @@ import {
 } from '../../wire/messages/write-share-group-state.ts'
 import { type Api, api } from '../api.ts'
 import type { BrokerParts } from '../broker-parts.ts'
+import { gated, type Refusal, refusedGroups, refusedHeartbeat, refusedWhole } from '../feature-gate.ts'
 import type { ShareCoordinators } from '../groups/share/share-composition.ts'
 import { shareGroupDescribeHandler, shareGroupHeartbeatHandler } from '../groups/share/share-group-handlers.ts'
 import { alterShareOffsets, deleteShareOffsets, describeShareOffsets } from '../groups/share/share-offsets.ts'
+import type { Handler } from '../handler.ts'
 import { shareAcknowledgeHandler } from '../shares/share-acknowledge.ts'
 import { shareFetchHandler } from '../shares/share-fetch.ts'
 import {
@@ -53,24 +55,46 @@ export function shareApis(
 ): Api[] {
   const { clock, topics, unsent } = parts
   const fetching = { clock, topics, unsent, shares, groupSettings }
+  const gate = <Request, Response, Refused>(
+    handler: Handler<Request, Response>,
+    refuse: (request: Request, refusal: Refusal) => Refused
+  ) => gated(parts.features, 'share.version', handler, refuse)
   return [
-    api(ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse, shareGroupHeartbeatHandler(groups)),
-    api(ShareGroupDescribeRequest, ShareGroupDescribeResponse, shareGroupDescribeHandler(groups)),
-    api(ShareFetchRequest, ShareFetchResponse, shareFetchHandler(fetching)),
-    api(ShareAcknowledgeRequest, ShareAcknowledgeResponse, shareAcknowledgeHandler(fetching)),
+    api(
+      ShareGroupHeartbeatRequest,
+      ShareGroupHeartbeatResponse,
+      gate(shareGroupHeartbeatHandler(groups), refusedHeartbeat)
+    ),
+    api(ShareGroupDescribeRequest, ShareGroupDescribeResponse, gate(shareGroupDescribeHandler(groups), refusedGroups)),
+    api(ShareFetchRequest, ShareFetchResponse, gate(shareFetchHandler(fetching), refusedFetch)),
+    api(ShareAcknowledgeRequest, ShareAcknowledgeResponse, gate(shareAcknowledgeHandler(fetching), refusedFetch)),
     api(InitializeShareGroupStateRequest, InitializeShareGroupStateResponse, initializeStateHandler(states)),
     api(ReadShareGroupStateRequest, ReadShareGroupStateResponse, readStateHandler(states)),
     api(WriteShareGroupStateRequest, WriteShareGroupStateResponse, writeStateHandler(states)),
     api(DeleteShareGroupStateRequest, DeleteShareGroupStateResponse, deleteStateHandler(states)),
     api(ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse, readStateSummaryHandler(states)),
-    api(DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse, (request) =>
-      describeShareOffsets(offsets, request)
+    api(
+      DescribeShareGroupOffsetsRequest,
+      DescribeShareGroupOffsetsResponse,
+      gate((request: DescribeShareGroupOffsetsRequest) => describeShareOffsets(offsets, request), refusedOffsets)
     ),
-    api(AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse, (request) =>
-      alterShareOffsets(offsets, request)
+    api(
+      AlterShareGroupOffsetsRequest,
+      AlterShareGroupOffsetsResponse,
+      gate((request: AlterShareGroupOffsetsRequest) => alterShareOffsets(offsets, request), refusedWhole)
     ),
-    api(DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse, (request) =>
-      deleteShareOffsets(offsets, request)
+    api(
+      DeleteShareGroupOffsetsRequest,
+      DeleteShareGroupOffsetsResponse,
+      gate((request: DeleteShareGroupOffsetsRequest) => deleteShareOffsets(offsets, request), refusedWhole)
     )
   ]
+}
+
+function refusedFetch(request: unknown, refusal: Refusal) {
+  return { ...refusedWhole(request, refusal), acquisitionLockTimeoutMs: 0, nodeEndpoints: [] }
+}
+
+function refusedOffsets({ groups }: DescribeShareGroupOffsetsRequest, refusal: Refusal) {
+  return { throttleTimeMs: 0, groups: groups.map(({ groupId }) => ({ groupId, topics: [], ...refusal })) }
 }

@@ -3,7 +3,7 @@
  * holds a group and translates between the wire and the state machine. One method per Kafka API; each takes a decoded
  * request and returns the response, with all errors inside it.
  *
- * It decides nothing about membership (`classic-group.ts`), authorizes nothing, and knows no transactions.
+ * It decides nothing about membership (`classic-group.ts`) nor about the outcome of transactions, and authorizes nothing.
  */
 import type { Clock } from '../../runtime/clock.ts'
 import { assert, Fault } from '../../runtime/fault.ts'

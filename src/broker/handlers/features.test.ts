@@ -2,11 +2,30 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { ErrorCode } from '../../wire/error-codes.ts'
 import { ApiVersionsRequest, ApiVersionsResponse } from '../../wire/messages/api-versions.ts'
+import {
+  ConsumerGroupDescribeRequest,
+  ConsumerGroupDescribeResponse
+} from '../../wire/messages/consumer-group-describe.ts'
+import {
+  ConsumerGroupHeartbeatRequest,
+  ConsumerGroupHeartbeatResponse
+} from '../../wire/messages/consumer-group-heartbeat.ts'
+import { ShareFetchRequest, ShareFetchResponse } from '../../wire/messages/share-fetch.ts'
+import { ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse } from '../../wire/messages/share-group-heartbeat.ts'
 import { UpdateFeaturesRequest, UpdateFeaturesResponse } from '../../wire/messages/update-features.ts'
 import { BrokerFixture, pair } from '../broker-fixture.ts'
 
 const API_VERSIONS = pair(ApiVersionsRequest, ApiVersionsResponse)
 const UPDATE = pair(UpdateFeaturesRequest, UpdateFeaturesResponse)
+const GROUP_HEARTBEAT = pair(ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse)
+const GROUP_DESCRIBE = pair(ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse)
+const SHARE_HEARTBEAT = pair(ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse)
+const SHARE_FETCH = pair(ShareFetchRequest, ShareFetchResponse)
+const NEW_MEMBER = { subscribedTopicNames: ['t'], topicPartitions: [] }
+const NOTHING_WANTED = {
+  ...{ maxWaitMs: 0, minBytes: 0, maxBytes: 1, maxRecords: 1, batchSize: 1 },
+  ...{ topics: [], forgottenTopicsData: [] }
+}
 const NAMED = { clientSoftwareName: 'test', clientSoftwareVersion: '1.0' }
 const SAFE_DOWNGRADE = 2
 
@@ -38,6 +57,26 @@ describe('features', () => {
     }))
     return broker.call(UPDATE, version, { featureUpdates, ...(version === 0 ? {} : { validateOnly }) })
   }
+
+  it('what is switched off is refused, each API in the form of its answer, and is back when it is switched on', async () => {
+    const memberId = 'm'
+    const groupId = 'g'
+    const heartbeat = { groupId, memberId, memberEpoch: 0 }
+    const codes = async () => [
+      (await broker.call(GROUP_HEARTBEAT, 1, { ...heartbeat, rebalanceTimeoutMs: 1, ...NEW_MEMBER })).errorCode,
+      (await broker.call(SHARE_HEARTBEAT, 1, { ...heartbeat, subscribedTopicNames: ['t'] })).errorCode,
+      (await broker.call(GROUP_DESCRIBE, 1, { groupIds: ['none'], includeAuthorizedOperations: false })).groups[0]
+        ?.errorCode,
+      (await broker.call(SHARE_FETCH, 1, { groupId, memberId, shareSessionEpoch: 3, ...NOTHING_WANTED })).errorCode
+    ]
+    const unsafe = { upgradeType: 3 }
+    const off = { 'group.version': 0, 'share.version': 0, 'streams.version': 0 }
+    assert.equal((await update(off, 2, unsafe)).errorCode, ErrorCode.NONE)
+    assert.deepEqual(await codes(), Array(4).fill(ErrorCode.UNSUPPORTED_VERSION))
+    const on = { 'group.version': 1, 'share.version': 1, 'streams.version': 1 }
+    assert.equal((await update(on, 2, { upgradeType: 1 })).errorCode, ErrorCode.NONE)
+    assert.ok((await codes()).every((code) => code !== ErrorCode.UNSUPPORTED_VERSION))
+  })
 
   it('clients are told the levels of Kafka 4.3, and what can be told to their version', async () => {
     const { supported, finalized, epoch } = await told()

@@ -279,13 +279,16 @@ describe('the transaction coordinator', () => {
     await world.settled(ending)
   })
 
-  it('stops when a partition knows a newer coordinator', async () => {
+  it('goes on for all others when a partition says that it knows a newer coordinator', async () => {
     const world = new World()
     const producer = await world.open()
     world.leaders.answer = ErrorCode.TRANSACTION_COORDINATOR_FENCED
-    world.logs.elsewhere.add(0)
     await world.settled(world.coordinator.end('truck', producer, true, 0))
-    await world.clock.advance(5_000)
-    assert.equal((await world.init()).error, 'NOT_COORDINATOR')
+    await world.clock.advance(60_000)
+    assert.equal(await world.state(), 'PrepareCommit')
+    const options = { timeoutMs: 60_000, expected: undefined }
+    const other = await world.settled(world.coordinator.initProducer('boat', options))
+    assert.equal(other.error, ErrorCode.NONE)
+    assert.equal(world.logs.opened, 1, 'the partition was not loaded anew')
   })
 })

@@ -7,7 +7,7 @@
  * after the decision is, and the end is recorded only after every marker is.
  */
 import { type Clock, sleep } from '../../runtime/clock.ts'
-import { Fault, isFault } from '../../runtime/fault.ts'
+import { isFault } from '../../runtime/fault.ts'
 import type { Log } from '../../runtime/log.ts'
 import { ErrorCode, errorName } from '../../wire/error-codes.ts'
 import { type ClosedError, type CoordinatorShard, storageError } from '../coordinator-shards.ts'
@@ -235,15 +235,16 @@ export class TransactionShard implements CoordinatorShard {
     }
   }
 
-  /** Partitions that are gone need no marker. One that knows a newer coordinator, or producer, must not get it. */
+  /**
+   * Partitions that are gone need no marker; one that knows a newer producer must not get it. One that knows a newer
+   * coordinator is asked again, with pauses: if there is one, our own log will tell us, and if somebody only said so with a
+   * marker of his own, the other transactional ids must not suffer for it.
+   */
   #hasArrived({ transactionalId }: Transaction, partition: TopicPartition, code: number | undefined): boolean {
     switch (code) {
       case ErrorCode.NONE:
       case ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
         return true
-      case ErrorCode.TRANSACTION_COORDINATOR_FENCED:
-        this.#fail(new Fault('fenced', `${partition.topic}-${partition.partition} knows a newer coordinator`))
-        return false
       case ErrorCode.INVALID_PRODUCER_EPOCH:
       case ErrorCode.PRODUCER_FENCED: {
         const fields = { transactionalId, ...partition, error: errorName(code) }

@@ -58,7 +58,7 @@ test('the retention of a group that had members begins when the last one has lef
 test('a consumer group of the newer protocol expires by its commits once it is empty', async () => {
   const fixture = new CoordinatorFixture(settings)
   await fixture.consumerHeartbeat({ memberId: 'a' })
-  await fixture.commit(1, { memberId: 'a', generationIdOrMemberEpoch: 1 })
+  await fixture.commit(1, { memberId: 'a', generationIdOrMemberEpoch: 2 })
   await fixture.consumerHeartbeat({ memberId: 'a', memberEpoch: -1 })
   await fixture.clock.advance(7 * day - 1)
   assert.equal(await fixture.listed(), 'consumer Empty')

@@ -57,7 +57,7 @@ test('a consumer joins over the wire, gets partitions by topic id, and is still 
     assert.deepEqual(joined.assignment, { topicPartitions: [{ topicId, partitions: [0, 1, 2] }] })
     await fixture.restart()
     const next = await beat(fixture, { memberEpoch: joined.memberEpoch })
-    assert.deepEqual([next.errorCode, next.memberEpoch, next.assignment], [ErrorCode.NONE, 1, null])
+    assert.deepEqual([next.errorCode, next.memberEpoch, next.assignment], [ErrorCode.NONE, 2, null])
     for (const version of [0, 1]) {
       const { groups } = await fixture.call(DESCRIBE, version, {
         groupIds: ['fleet'],
@@ -87,16 +87,16 @@ test('topics that appear, grow and go are noticed by the next heartbeat', () =>
     const joined = await beat(fixture, { ...join, subscribedTopicRegex: 'car.?' })
     assert.deepEqual(joined.assignment, { topicPartitions: [] })
     await fixture.createTopic('cars', 2)
-    assert.deepEqual(await shown(1), { epoch: 2, partitions: [0, 1] })
+    assert.deepEqual(await shown(2), { epoch: 3, partitions: [0, 1] })
     const topic = fixture.topics.get('cars')
     assert.ok(topic !== undefined)
     await fixture.run(fixture.topics.grow(topic, 3))
-    assert.deepEqual(await shown(2), { epoch: 3, partitions: [0, 1, 2] })
+    assert.deepEqual(await shown(3), { epoch: 4, partitions: [0, 1, 2] })
     await fixture.call(DELETE_TOPICS, 4, { topicNames: ['cars'], timeoutMs: 1_000 })
     await fixture.clock.advance(1_000)
-    const revoked = await beat(fixture, { memberEpoch: 3, topicPartitions: [] })
+    const revoked = await beat(fixture, { memberEpoch: 4, topicPartitions: [] })
     assert.deepEqual(revoked.assignment, { topicPartitions: [] })
-    assert.equal(revoked.memberEpoch, 4)
+    assert.equal(revoked.memberEpoch, 5)
   }))
 
 async function offset(fixture: BrokerFixture): Promise<number | undefined> {

@@ -73,10 +73,11 @@ export const STATIC_LEAVE_EPOCH = -2
 
 const nothing: EpochAssignment = new Map()
 
+/** Epochs of groups begin at 1, as in Kafka: whoever joins names 0, and is told another whatever it subscribes to. */
 export function emptyConsumerGroup(groupId: string): ConsumerGroup {
   return {
     groupId,
-    epoch: 0,
+    epoch: 1,
     metadataHash: 0,
     assignmentEpoch: 0,
     assignmentTimestamp: 0,

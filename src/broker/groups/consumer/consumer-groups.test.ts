@@ -43,7 +43,7 @@ test('a description shows epochs, members, what they own, and what they are to o
   const group = await describe(fixture)
   assert.deepEqual(
     [group.groupState, group.groupEpoch, group.assignmentEpoch, group.assignorName],
-    ['Stable', 1, 1, 'uniform']
+    ['Stable', 2, 2, 'uniform']
   )
   const [member] = group.members
   const everything = [{ topicId: fixture.topics.topicId('cars'), topicName: 'cars', partitions: [0, 1, 2] }]
@@ -91,11 +91,11 @@ test('an expression is matched with the topics of now, and an invalid one is nam
   assert.equal(joined.assignment?.topicPartitions.length, 2)
   fixture.topics.ids.set('buses', 'busesAAAAAAAAAAAAAAAAA')
   fixture.topics.changes++
-  const { assignment } = await fixture.consumerHeartbeat({ memberId: 'a', memberEpoch: 1 })
+  const { assignment } = await fixture.consumerHeartbeat({ memberId: 'a', memberEpoch: 2 })
   // The target that was made a moment ago holds for a second.
   assert.equal(assignment, null)
   await fixture.clock.advance(1_000)
-  const later = await fixture.consumerHeartbeat({ memberId: 'a', memberEpoch: 1 })
+  const later = await fixture.consumerHeartbeat({ memberId: 'a', memberEpoch: 2 })
   assert.equal(later.assignment?.topicPartitions.length, 3)
   const invalid = { subscribedTopicNames: null, subscribedTopicRegex: 'a**' }
   const refused = await fixture.consumerHeartbeat({ memberId: 'b', ...invalid })
@@ -106,10 +106,10 @@ test('an expression is matched with the topics of now, and an invalid one is nam
 test('offsets are committed and fetched by the member and its epoch', async () => {
   const fixture = new CoordinatorFixture()
   await fixture.consumerHeartbeat({ memberId: 'a' })
-  assert.equal(await fixture.commit(1, { memberId: 'a', generationIdOrMemberEpoch: 1 }), ErrorCode.NONE)
-  assert.equal(await fixture.commit(2, { memberId: 'a', generationIdOrMemberEpoch: 7 }), ErrorCode.STALE_MEMBER_EPOCH)
-  assert.equal(await fixture.commit(2, { memberId: 'b', generationIdOrMemberEpoch: 1 }), ErrorCode.UNKNOWN_MEMBER_ID)
-  const old = await fixture.commit(2, { memberId: 'a', generationIdOrMemberEpoch: 1 }, 8)
+  assert.equal(await fixture.commit(1, { memberId: 'a', generationIdOrMemberEpoch: 2 }), ErrorCode.NONE)
+  assert.equal(await fixture.commit(2, { memberId: 'a', generationIdOrMemberEpoch: 8 }), ErrorCode.STALE_MEMBER_EPOCH)
+  assert.equal(await fixture.commit(2, { memberId: 'b', generationIdOrMemberEpoch: 2 }), ErrorCode.UNKNOWN_MEMBER_ID)
+  const old = await fixture.commit(2, { memberId: 'a', generationIdOrMemberEpoch: 2 }, 8)
   assert.equal(old, ErrorCode.UNSUPPORTED_VERSION)
   assert.equal(await fixture.commit(2), ErrorCode.UNKNOWN_MEMBER_ID)
   assert.equal(await fixture.committed(), 1)
@@ -117,9 +117,9 @@ test('offsets are committed and fetched by the member and its epoch', async () =
     const request = fixture.fetchRequest({ memberId, memberEpoch })
     return (await fixture.coordinator.offsetFetch(request, context(9))).groups[0]?.errorCode
   }
-  assert.equal(await fetched('a', 1), ErrorCode.NONE)
-  assert.equal(await fetched('a', 2), ErrorCode.STALE_MEMBER_EPOCH)
-  assert.equal(await fetched('b', 1), ErrorCode.UNKNOWN_MEMBER_ID)
+  assert.equal(await fetched('a', 2), ErrorCode.NONE)
+  assert.equal(await fetched('a', 3), ErrorCode.STALE_MEMBER_EPOCH)
+  assert.equal(await fetched('b', 2), ErrorCode.UNKNOWN_MEMBER_ID)
 })
 
 test('settings of the group are asked at each heartbeat', async () => {
@@ -139,7 +139,7 @@ test('settings of the group are asked at each heartbeat', async () => {
 test('a consumer group is deleted only when empty, for good, with its offsets', async () => {
   const fixture = new CoordinatorFixture()
   await fixture.consumerHeartbeat({ memberId: 'a' })
-  await fixture.commit(1, { memberId: 'a', generationIdOrMemberEpoch: 1 })
+  await fixture.commit(1, { memberId: 'a', generationIdOrMemberEpoch: 2 })
   const remove = async () => (await fixture.coordinator.deleteGroups({ groupsNames: ['fleet'] })).results[0]?.errorCode
   assert.equal(await remove(), ErrorCode.NON_EMPTY_GROUP)
   await fixture.consumerHeartbeat({ memberId: 'a', memberEpoch: -1 })

@@ -20,11 +20,11 @@ function told(answer: HeartbeatAnswer, topic: string, group: SimulatedConsumerGr
   return [...(answer.assignment.get(group.topics.topicId(topic) ?? '') ?? [])].sort((a, b) => a - b)
 }
 
-test('the first member gets everything at once, at epoch 1', () => {
+test('the first member gets everything at once, at epoch 2, for a group begins at 1', () => {
   const group = groupWith()
   const answer = join(group, { memberId: 'a' })
   assert.deepEqual(told(answer, 'cars', group), [0, 1, 2, 3, 4, 5])
-  assert.equal(group.member('a').epoch, 1)
+  assert.equal(group.member('a').epoch, 2)
   assert.equal(group.stateName, 'Stable')
 })
 
@@ -37,15 +37,15 @@ test('a second member waits until the first has revoked, and says so', () => {
 
   const carsId = group.topics.topicId('cars') ?? ''
   const all = new Map([[carsId, new Set([0, 1, 2, 3, 4, 5])]])
-  assert.deepEqual(told(group.heartbeat({ memberId: 'a', memberEpoch: 1, owned: all }), 'cars', group), [0, 1, 2])
+  assert.deepEqual(told(group.heartbeat({ memberId: 'a', memberEpoch: 2, owned: all }), 'cars', group), [0, 1, 2])
   assert.equal(group.member('a').state, 'unrevoked')
-  assert.equal(group.member('a').epoch, 1, 'it keeps its epoch until it has revoked')
-  assert.equal(told(group.heartbeat({ memberId: 'b', memberEpoch: 2 }), 'cars', group), undefined)
+  assert.equal(group.member('a').epoch, 2, 'it keeps its epoch until it has revoked')
+  assert.equal(told(group.heartbeat({ memberId: 'b', memberEpoch: 3 }), 'cars', group), undefined)
 
   const kept = new Map([[carsId, new Set([0, 1, 2])]])
-  group.heartbeat({ memberId: 'a', memberEpoch: 1, owned: kept })
-  assert.equal(group.member('a').epoch, 2)
-  assert.deepEqual(told(group.heartbeat({ memberId: 'b', memberEpoch: 2 }), 'cars', group), [3, 4, 5])
+  group.heartbeat({ memberId: 'a', memberEpoch: 2, owned: kept })
+  assert.equal(group.member('a').epoch, 3)
+  assert.deepEqual(told(group.heartbeat({ memberId: 'b', memberEpoch: 3 }), 'cars', group), [3, 4, 5])
   assert.equal(group.stateName, 'Stable')
 })
 
@@ -53,7 +53,7 @@ test('a heartbeat that changes nothing writes nothing', () => {
   const group = groupWith()
   join(group, { memberId: 'a' })
   const records = group.log.length
-  assert.equal(told(group.heartbeat({ memberId: 'a', memberEpoch: 1 }), 'cars', group), undefined)
+  assert.equal(told(group.heartbeat({ memberId: 'a', memberEpoch: 2 }), 'cars', group), undefined)
   assert.equal(group.log.length, records)
 })
 
@@ -61,16 +61,16 @@ test('a member that does not revoke in time is thrown out, and its partitions go
   const group = groupWith()
   join(group, { memberId: 'a', rebalanceTimeoutMs: 20_000 })
   join(group, { memberId: 'b' })
-  group.heartbeat({ memberId: 'a', memberEpoch: 1 })
+  group.heartbeat({ memberId: 'a', memberEpoch: 2 })
   for (let i = 0; i < 3; i++) {
     group.advance(6_000)
-    group.heartbeat({ memberId: 'a', memberEpoch: 1 })
-    group.heartbeat({ memberId: 'b', memberEpoch: 2 })
+    group.heartbeat({ memberId: 'a', memberEpoch: 2 })
+    group.heartbeat({ memberId: 'b', memberEpoch: 3 })
   }
   group.advance(2_000)
   assert.deepEqual([...(group.state?.members.keys() ?? [])], ['b'])
-  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 1 }).error, 'UNKNOWN_MEMBER_ID')
-  group.heartbeat({ memberId: 'b', memberEpoch: 2 })
+  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 2 }).error, 'UNKNOWN_MEMBER_ID')
+  group.heartbeat({ memberId: 'b', memberEpoch: 3 })
   assert.deepEqual(group.assigned('b'), [0, 1, 2, 3, 4, 5])
 })
 
@@ -81,7 +81,7 @@ test('a member that is not heard of for its session is thrown out', () => {
   assert.equal(group.stateName, 'Stable')
   group.advance(1)
   assert.equal(group.stateName, 'Empty')
-  assert.equal(group.state?.epoch, 2)
+  assert.equal(group.state?.epoch, 3)
 })
 
 test('epochs that are not the current one are fenced, except for the one before whose answer may be lost', () => {
@@ -90,18 +90,18 @@ test('epochs that are not the current one are fenced, except for the one before 
   join(group, { memberId: 'a' })
   join(group, { memberId: 'b' })
   const owning = (...partitions: number[]) => new Map([[cars, new Set(partitions)]])
-  group.heartbeat({ memberId: 'a', memberEpoch: 1, owned: owning(0, 1, 2) })
-  assert.equal(group.member('a').epoch, 2)
-  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 3 }).error, 'FENCED_MEMBER_EPOCH')
-  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 1, owned: owning(0, 1) }).error, 'NONE')
-  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 1, owned: owning(0, 5) }).error, 'FENCED_MEMBER_EPOCH')
-  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 1 }).error, 'FENCED_MEMBER_EPOCH')
-  assert.equal(group.heartbeat({ memberId: 'stranger', memberEpoch: 1 }).error, 'UNKNOWN_MEMBER_ID')
+  group.heartbeat({ memberId: 'a', memberEpoch: 2, owned: owning(0, 1, 2) })
+  assert.equal(group.member('a').epoch, 3)
+  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 4 }).error, 'FENCED_MEMBER_EPOCH')
+  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 2, owned: owning(0, 1) }).error, 'NONE')
+  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 2, owned: owning(0, 5) }).error, 'FENCED_MEMBER_EPOCH')
+  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 2 }).error, 'FENCED_MEMBER_EPOCH')
+  assert.equal(group.heartbeat({ memberId: 'stranger', memberEpoch: 2 }).error, 'UNKNOWN_MEMBER_ID')
 })
 
 test('only who joins makes a group', () => {
   const group = groupWith()
-  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 1 }).error, 'GROUP_ID_NOT_FOUND')
+  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 2 }).error, 'GROUP_ID_NOT_FOUND')
   assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: -1 }).error, 'GROUP_ID_NOT_FOUND')
   assert.equal(group.state, undefined)
 })
@@ -141,15 +141,15 @@ test('a static member that leaves for a while keeps its partitions for its succe
   assert.deepEqual(group.assigned('a2'), mine)
   assert.equal(group.state?.members.has('a'), false)
   assert.equal(group.state?.epoch, epoch, 'nothing has to be assigned anew')
-  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 2, instanceId: 'truck' }).error, 'FENCED_INSTANCE_ID')
+  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 3, instanceId: 'truck' }).error, 'FENCED_INSTANCE_ID')
 })
 
 test('a static member that is still there lets nobody take its instance', () => {
   const group = groupWith()
   join(group, { memberId: 'a', instanceId: 'truck' })
   assert.equal(join(group, { memberId: 'b', instanceId: 'truck' }).error, 'UNRELEASED_INSTANCE_ID')
-  assert.equal(group.heartbeat({ memberId: 'b', memberEpoch: 1, instanceId: 'truck' }).error, 'FENCED_INSTANCE_ID')
-  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 1, instanceId: 'bus' }).error, 'UNKNOWN_MEMBER_ID')
+  assert.equal(group.heartbeat({ memberId: 'b', memberEpoch: 2, instanceId: 'truck' }).error, 'FENCED_INSTANCE_ID')
+  assert.equal(group.heartbeat({ memberId: 'a', memberEpoch: 2, instanceId: 'bus' }).error, 'UNKNOWN_MEMBER_ID')
   assert.equal(group.heartbeat({ memberId: 'b', memberEpoch: -2, instanceId: 'truck' }).error, 'FENCED_INSTANCE_ID')
 })
 
@@ -166,8 +166,8 @@ test('partitions that are added are noticed at the next heartbeat', () => {
   const group = groupWith({ cars: 2 })
   join(group, { memberId: 'a' })
   group.topics.set('cars', 4)
-  assert.deepEqual(told(group.heartbeat({ memberId: 'a', memberEpoch: 1 }), 'cars', group), [0, 1, 2, 3])
-  assert.equal(group.member('a').epoch, 2)
+  assert.deepEqual(told(group.heartbeat({ memberId: 'a', memberEpoch: 2 }), 'cars', group), [0, 1, 2, 3])
+  assert.equal(group.member('a').epoch, 3)
 })
 
 test('a topic that appears is noticed by who subscribed to its name, and by expressions that match it', () => {
@@ -217,7 +217,7 @@ test('what an expression matched is forgotten with the last member that subscrib
   join(group, { memberId: 'a', topicNames: null, topicRegex: 'c.*' })
   assert.deepEqual(group.state?.regexes.get('c.*')?.topics, ['cars'])
   assert.deepEqual(group.assigned('a'), [0, 1, 2, 3, 4, 5])
-  group.heartbeat({ memberId: 'a', memberEpoch: 1, topicRegex: '', topicNames: ['cars'] })
+  group.heartbeat({ memberId: 'a', memberEpoch: 2, topicRegex: '', topicNames: ['cars'] })
   assert.equal(group.state?.regexes.size, 0)
 })
 
@@ -239,11 +239,11 @@ test('targets are made no more often than the group says', () => {
   const group = groupWith({ cars: 6 }, { assignmentIntervalMs: 1_000 })
   join(group, { memberId: 'a' })
   join(group, { memberId: 'b' })
-  assert.equal(group.state?.assignmentEpoch, 1)
+  assert.equal(group.state?.assignmentEpoch, 2)
   assert.equal(group.stateName, 'Assigning')
   group.advance(1_000)
   group.heartbeat({ memberId: 'b', memberEpoch: group.member('b').epoch })
-  assert.equal(group.state?.assignmentEpoch, 2)
+  assert.equal(group.state?.assignmentEpoch, 3)
 })
 
 test('few partitions move when members come and go', () => {
@@ -260,11 +260,18 @@ test('few partitions move when members come and go', () => {
   assert.equal(group.assigned('d').length, 3)
 })
 
+test('who joins without a subscription raises no epoch', () => {
+  const group = groupWith()
+  join(group, { memberId: 'a', topicNames: [] })
+  join(group, { memberId: 'b', topicNames: [] })
+  assert.deepEqual([group.member('a').epoch, group.member('b').epoch], [1, 1])
+})
+
 test('commits and fetches of offsets are judged by member and epoch', () => {
   const group = groupWith()
   const cars = group.topics.topicId('cars') ?? ''
   const commit = (fields: object) => {
-    const claim = { memberId: 'a', instanceId: null, epoch: 1, transactional: false, apiVersion: 9, ...fields }
+    const claim = { memberId: 'a', instanceId: null, epoch: 2, transactional: false, apiVersion: 9, ...fields }
     const state = group.state
     assert.ok(state !== undefined)
     const verdict = group.rules.commitVerdict(state, claim)
@@ -273,20 +280,20 @@ test('commits and fetches of offsets are judged by member and epoch', () => {
   join(group, { memberId: 'a' })
   assert.equal(commit({}), 'NONE')
   assert.equal(commit({ apiVersion: 8 }), 'UNSUPPORTED_VERSION')
-  assert.equal(commit({ epoch: 2 }), 'STALE_MEMBER_EPOCH')
+  assert.equal(commit({ epoch: 3 }), 'STALE_MEMBER_EPOCH')
   assert.equal(commit({ epoch: 0 }), 'STALE_MEMBER_EPOCH')
   assert.equal(commit({ memberId: 'b' }), 'UNKNOWN_MEMBER_ID')
   assert.equal(commit({ memberId: '', epoch: -1 }), 'UNKNOWN_MEMBER_ID')
   assert.equal(commit({ memberId: '', epoch: -1, transactional: true }), 'NONE')
   join(group, { memberId: 'b' })
-  group.heartbeat({ memberId: 'a', memberEpoch: 1, owned: new Map([[cars, new Set([0, 1, 2])]]) })
-  assert.equal(group.member('a').epoch, 2)
-  assert.equal(commit({ epoch: 1 }), 'NONE', 'it has had the partition since epoch 1')
+  group.heartbeat({ memberId: 'a', memberEpoch: 2, owned: new Map([[cars, new Set([0, 1, 2])]]) })
+  assert.equal(group.member('a').epoch, 3)
+  assert.equal(commit({ epoch: 2 }), 'NONE', 'it has had the partition since epoch 2')
   const state = group.state
   assert.ok(state !== undefined)
-  assert.equal(group.rules.fetchError(state, 'a', 2), 'NONE')
-  assert.equal(group.rules.fetchError(state, 'a', 1), 'STALE_MEMBER_EPOCH')
-  assert.equal(group.rules.fetchError(state, 'x', 1), 'UNKNOWN_MEMBER_ID')
+  assert.equal(group.rules.fetchError(state, 'a', 3), 'NONE')
+  assert.equal(group.rules.fetchError(state, 'a', 2), 'STALE_MEMBER_EPOCH')
+  assert.equal(group.rules.fetchError(state, 'x', 2), 'UNKNOWN_MEMBER_ID')
   assert.equal(group.rules.fetchError(state, null, -1), 'NONE')
 })
 

@@ -12,7 +12,7 @@ import {
   STATIC_LEAVE_EPOCH
 } from './consumer-group.ts'
 import { admit, staticProblem, unknownMember } from './member-admission.ts'
-import { moveMember, updateEpoch, updateSubscription, updateTargets } from './member-progress.ts'
+import { changesTopics, moveMember, updateEpoch, updateSubscription, updateTargets } from './member-progress.ts'
 import { removeMembers } from './member-removal.ts'
 
 export interface Heartbeat {
@@ -77,9 +77,10 @@ function stay(
   }
   const member = admit(draft, { memberId, instanceId, epoch: memberEpoch, owned, joins: memberEpoch === 0 })
   if ('error' in member) return refuse(state, member)
-  const changed = updateSubscription(env, draft, member, updated(member, beat))
+  const told = updated(member, beat)
+  const changed = updateSubscription(env, draft, member, told)
   if (typeof changed !== 'boolean') return refuse(state, changed)
-  updateEpoch(env, draft, changed, now)
+  updateEpoch(env, draft, changesTopics(draft, member, told), now)
   updateTargets(env, draft, now)
   const moved = moveMember(env, draft, memberId, { subscriptionChanged: changed, owned })
   if ('error' in moved) return refuse(state, moved)

@@ -49,6 +49,13 @@ export function updateSubscription(
   return isNew || regexChanged || !sameNames(member.topicNames, updated.topicNames)
 }
 
+/** Whether the members' partitions follow from other topics now; those of an expression only once it was matched. */
+export function changesTopics(draft: ConsumerDraft, member: ConsumerMember, updated: ConsumerMember): boolean {
+  const { topicRegex } = updated
+  const regexChanged = member.topicRegex !== topicRegex && (topicRegex === '' || draft.group.regexes.has(topicRegex))
+  return regexChanged || !sameNames(member.topicNames, updated.topicNames)
+}
+
 /** Raises the group's epoch if the subscription has changed, or the topics that expressions match, or a topic. */
 export function updateEpoch(
   env: ConsumerEnvironment,

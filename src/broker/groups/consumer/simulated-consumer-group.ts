@@ -229,7 +229,7 @@ export class SimulatedConsumer {
       instanceId: this.instanceId,
       memberEpoch: this.epoch,
       owned: this.owned,
-      ...(isFull ? { rebalanceTimeoutMs: 60_000, ...this.subscription } : {})
+      ...(isFull ? { rebalanceTimeoutMs: 60_000, topicNames: [], topicRegex: '', ...this.subscription } : {})
     })
     if (answer.error !== 'NONE') {
       this.epoch = 0

@@ -98,11 +98,11 @@ it('a target is not made anew a moment after the last one', () => {
   }
   beat('a', 0, 10_000)
   group = makeStates(group)
-  assert.deepEqual(beat('a', 1, 10_999), [])
-  assert.deepEqual(beat('a', 1, 11_000), [0, 1, 2, 3])
+  assert.deepEqual(beat('a', 2, 10_999), [])
+  assert.deepEqual(beat('a', 2, 11_000), [0, 1, 2, 3])
   assert.deepEqual(beat('b', 0, 11_500), [])
-  assert.deepEqual(beat('b', 2, 12_000), [2, 3])
-  assert.deepEqual(beat('a', 2, 12_001), [0, 1])
+  assert.deepEqual(beat('b', 3, 12_000), [2, 3])
+  assert.deepEqual(beat('a', 3, 12_001), [0, 1])
 })
 
 it('a group has no offsets of its own, and makes no room for others', () => {

@@ -56,10 +56,11 @@ const NO_STATE_TOPICS: ShareGroupStatePartitionMetadataValue = {
   deletingTopics: []
 }
 
+/** Epochs of groups begin at 1, as in Kafka: whoever joins names 0, and is told another whatever it subscribes to. */
 export function emptyShareGroup(groupId: string): ShareGroup {
   return {
     groupId,
-    epoch: 0,
+    epoch: 1,
     metadataHash: 0,
     assignmentEpoch: 0,
     assignedAt: 0,

@@ -8,18 +8,44 @@ import { WireFault } from '../../src/wire/buffers.ts'
 import { apis } from '../faults/apis.ts'
 import { type BrokerUnderTest, brokerUnderTest } from './broker-under-test.ts'
 import type { Case } from './differential/case.ts'
+import { clusterCases } from './differential/cluster-cases.ts'
 import { type Difference, differences, plain } from './differential/comparison.ts'
+import { configCases } from './differential/config-cases.ts'
+import { consumerGroupCases } from './differential/consumer-group-cases.ts'
 import { fetchCases } from './differential/fetch-cases.ts'
 import { groupCases } from './differential/group-cases.ts'
 import { meantDifferences } from './differential/meant-differences.ts'
 import { offsetCases } from './differential/offset-cases.ts'
 import { Peer } from './differential/peer.ts'
 import { produceCases } from './differential/produce-cases.ts'
+import { shareFetchCases } from './differential/share-fetch-cases.ts'
+import { shareGroupCases, shareStateCases } from './differential/share-group-cases.ts'
+import { streamsGroupCases } from './differential/streams-group-cases.ts'
 import { topicCases } from './differential/topic-cases.ts'
-import { type RunningKafka, startKafka } from './kafka/kafka.ts'
+import { transactionCases } from './differential/transaction-cases.ts'
+import { transactionLogCases } from './differential/transaction-log-cases.ts'
+import type { RunningKafka } from './kafka/kafka.ts'
+import { startKafkaWithTelemetry } from './kafka/telemetry.ts'
 
 const TEST = { timeout: 180_000 }
-const cases = [...topicCases, ...produceCases, ...fetchCases, ...groupCases, ...offsetCases]
+/** Cases wait more than they work. */
+const CASES_AT_ONCE = 4
+const cases = [
+  ...topicCases,
+  ...produceCases,
+  ...fetchCases,
+  ...groupCases,
+  ...offsetCases,
+  ...transactionCases,
+  ...transactionLogCases,
+  ...consumerGroupCases,
+  ...shareGroupCases,
+  ...shareStateCases,
+  ...shareFetchCases,
+  ...streamsGroupCases,
+  ...configCases,
+  ...clusterCases
+]
 const given = process.env.LONGHAUL_CONTROL_BOOTSTRAP
 const skip =
   given === undefined && process.env.KAFKA_LIB === undefined
@@ -32,17 +58,16 @@ describe('our broker answers as Apache Kafka does', { skip }, () => {
   let kafka: Peer
   let ours: Peer
   let ranges: Map<number, { min: number; max: number }>
-  const run = Math.floor(Math.random() * 0x1_0000_0000).toString(36)
+  const scope = Math.floor(Math.random() * 0x1_0000_0000).toString(36)
 
   before(async () => {
-    started = given === undefined ? await startKafka() : undefined
+    started = given === undefined ? await startKafkaWithTelemetry() : undefined
     const [host = '', port] = (given ?? started?.bootstrap ?? '').split(':')
     broker = await brokerUnderTest()
-    kafka = new Peer('Kafka', { host, port: Number(port) })
-    ours = new Peer('ours', broker)
-    kafka.scope = run
-    ours.scope = run
-    await Promise.all([kafka.connect(), ours.connect()])
+    ;[kafka, ours] = await Promise.all([
+      Peer.connect('Kafka', { host, port: Number(port) }, scope),
+      Peer.connect('ours', broker, scope)
+    ])
     ranges = await commonVersions(kafka, ours)
   })
   after(async () => {
@@ -52,29 +77,38 @@ describe('our broker answers as Apache Kafka does', { skip }, () => {
     await started?.stop()
   })
 
-  for (const [index, one] of cases.entries()) {
+  describe('side by side', { concurrency: CASES_AT_ONCE }, () => {
+    for (const [index, one] of cases.entries()) if (one.alone !== true) compare(one, index)
+  })
+  describe('one after another', () => {
+    for (const [index, one] of cases.entries()) if (one.alone === true) compare(one, index)
+  })
+
+  function compare(one: Case, index: number): void {
     it(`${one.request.name}: ${one.name}`, TEST, async (t) => {
       const range = ranges.get(one.request.apiKey)
       if (range === undefined) return t.skip('one of the brokers does not have this API')
+      const versions = versionsOf(one, range)
       const found = new Map<string, number[]>()
-      let compared = 0
-      for (
-        let version = Math.max(range.min, one.versions[0]);
-        version <= Math.min(range.max, one.versions[1]);
-        version++
-      ) {
-        kafka.scope = `${run}-${index}-${version}`
-        ours.scope = kafka.scope
-        const [theirs, mine] = await Promise.all([outcome(one, kafka, version), outcome(one, ours, version)])
-        compared++
-        for (const sentence of unmeant(one, differences(theirs, mine))) {
-          found.set(sentence, [...(found.get(sentence) ?? []), version])
+      const run = async (version: number) => {
+        for (const sentence of await compareAt(one, `${scope}-${index}-${version}`, version)) {
+          found.set(
+            sentence,
+            [...(found.get(sentence) ?? []), version].sort((a, b) => a - b)
+          )
         }
       }
-      assert.ok(compared > 0, 'no version was compared')
+      if (one.alone === true) for (const version of versions) await run(version)
+      else await Promise.all(versions.map(run))
+      assert.ok(versions.length > 0, 'no version was compared')
       const sentences = [...found].map(([sentence, versions]) => `v${versions.join(',')} ${sentence}`)
       if (sentences.length > 0) assert.fail(`differs from Kafka:\n${sentences.join('\n')}`)
     })
+  }
+
+  async function compareAt(one: Case, scope: string, version: number): Promise<string[]> {
+    const [theirs, mine] = await Promise.all([kafka, ours].map((peer) => outcome(one, peer.at(scope), version)))
+    return unmeant(one, differences(theirs, mine))
   }
 })
 
@@ -84,9 +118,19 @@ async function outcome(one: Case, peer: Peer, version: number) {
     return plain(await one.run(peer, version), peer)
   } catch (error) {
     if (error instanceof WireFault) return `the case cannot be said at this version: ${error.message}`
+    const message = error instanceof Error ? error.message : String(error)
+    return `failed: ${message}`.replaceAll(peer.scope, '*').replaceAll(peer.name, 'the broker')
+  } finally {
     peer.close()
-    return `failed: ${error instanceof Error ? error.message : String(error)}`.replaceAll(peer.scope, '*')
   }
+}
+
+function versionsOf(
+  { versions: [first, last] }: Case,
+  range: { readonly min: number; readonly max: number }
+): number[] {
+  const min = Math.max(range.min, first)
+  return Array.from({ length: Math.max(0, Math.min(range.max, last) - min + 1) }, (_, index) => min + index)
 }
 
 function unmeant(one: Case, all: readonly Difference[]): string[] {

@@ -18,11 +18,8 @@ describe('a leader epoch that is over', { skip }, () => {
 
   before(async () => {
     broker = await brokerUnderTest()
-    peer = new Peer('ours', broker)
-    peer.scope = unique('first')
-    await peer.connect()
+    peer = (await Peer.connect('ours', broker, unique('first'))).at(unique('old'))
     assert.ok(peer.firstLeaderEpoch > 0, 'a new partition has the first of all epochs: nothing is older')
-    peer.scope = unique('old')
     ;({ name, id } = await peer.topic())
   })
   after(async () => {

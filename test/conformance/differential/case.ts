@@ -11,6 +11,8 @@ export interface Case {
   readonly request: ApiName
   /** Versions that make sense for it, both inclusive; as many of them are run as both brokers have. */
   readonly versions: readonly [min: number, max: number]
+  /** Whether what others do meanwhile could change the outcome. */
+  readonly alone?: boolean
   /** Returns what is compared. */
   readonly run: (peer: Peer, version: number) => Promise<unknown>
 }
@@ -28,3 +30,6 @@ export function casesOf(
       : { name: parts[0], request: api.request, versions: parts[1], run: parts[2] }
   )
 }
+
+/** As `casesOf`; they run one after another, with nothing beside them. */
+export const alone: typeof casesOf = (api, ...cases) => casesOf(api, ...cases).map((one) => ({ ...one, alone: true }))

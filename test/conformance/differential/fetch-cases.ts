@@ -11,6 +11,7 @@ interface Wanted {
   readonly offset?: number
   readonly partitionMaxBytes?: number
   readonly currentLeaderEpoch?: number
+  readonly lastFetchedEpoch?: number
 }
 
 interface FetchOptions {
@@ -22,18 +23,24 @@ interface FetchOptions {
   readonly sessionEpoch?: number
 }
 
-function fetch(peer: Peer, version: number, topic: Fixture, wanted: readonly Wanted[], options: FetchOptions = {}) {
-  const partitions = wanted.map(
-    ({ partition = 0, offset = 0, partitionMaxBytes = MAX_BYTES, currentLeaderEpoch = -1 }) => ({
-      partition,
-      fetchOffset: offset,
-      partitionMaxBytes,
-      currentLeaderEpoch
-    })
-  )
+function fetch(
+  peer: Peer,
+  version: number,
+  topic: Fixture,
+  wanted: readonly Wanted[],
+  options: FetchOptions = {},
+  forgottenTopicsData: { topic: string; topicId: string; partitions: number[] }[] = []
+) {
+  const partitions = wanted.map(({ partition = 0, offset = 0, ...rest }) => ({
+    partition,
+    fetchOffset: offset,
+    partitionMaxBytes: MAX_BYTES,
+    currentLeaderEpoch: -1,
+    ...rest
+  }))
   const { sessionEpoch = -1, ...rest } = { maxWaitMs: 200, minBytes: 1, maxBytes: MAX_BYTES, ...options }
   const topics = partitions.length === 0 ? [] : [{ topic: topic.name, topicId: topic.id, partitions }]
-  return peer.send(apis.fetch, version, { ...rest, sessionEpoch, topics, forgottenTopicsData: [] })
+  return peer.send(apis.fetch, version, { ...rest, sessionEpoch, topics, forgottenTopicsData })
 }
 
 /** A fetch from a topic with three batches of four records, one second between records. */
@@ -112,7 +119,64 @@ export const fetchCases: Case[] = [
         return { first, quiet, news, again }
       }
     ],
-    ['does not know a session', [7, 100], fetches([{}], { sessionId: 4711, sessionEpoch: 5 })]
+    ['does not know a session', [7, 100], fetches([{}], { sessionId: 4711, sessionEpoch: 5 })],
+    ['closes a session that is none', [7, 100], fetches([{}], { sessionId: 4711, sessionEpoch: -1 })],
+    ['answers an epoch without a session', [7, 100], fetches([{}], { sessionId: 0, sessionEpoch: 3 })],
+    [
+      'forgets partitions of a session, and closes it',
+      [7, 100],
+      async (peer, version) => {
+        const topic = await peer.filledTopic()
+        const first = await fetch(peer, version, topic, [{}], { sessionId: 0, sessionEpoch: 0 })
+        const session = { sessionId: first.sessionId, maxWaitMs: 100 }
+        const forgotten = [{ topic: topic.name, topicId: topic.id, partitions: [0] }]
+        const without = await fetch(peer, version, topic, [], { ...session, sessionEpoch: 1 }, forgotten)
+        const again = await fetch(peer, version, topic, [{ offset: 4 }], { ...session, sessionEpoch: 2 })
+        const closed = await fetch(peer, version, topic, [{ offset: 8 }], { ...session, sessionEpoch: -1 })
+        return {
+          first,
+          without,
+          again,
+          closed,
+          late: await fetch(peer, version, topic, [], { ...session, sessionEpoch: 3 })
+        }
+      }
+    ],
+    [
+      'tells of a partition that is none in a session, again and again',
+      [7, 100],
+      async (peer, version) => {
+        const topic = await peer.filledTopic()
+        const first = await fetch(peer, version, topic, [{ partition: 5 }], { sessionId: 0, sessionEpoch: 0 })
+        const session = { sessionId: first.sessionId, maxWaitMs: 100 }
+        return { first, again: await fetch(peer, version, topic, [], { ...session, sessionEpoch: 1 }) }
+      }
+    ],
+    [
+      'tells where logs have parted',
+      [12, 100],
+      async (peer, version) => {
+        const topic = await peer.filledTopic()
+        const epoch = peer.firstLeaderEpoch
+        return fetch(peer, version, topic, [{ offset: 4, currentLeaderEpoch: epoch, lastFetchedEpoch: epoch + 7 }])
+      }
+    ],
+    [
+      'reads on where logs have not parted',
+      [12, 100],
+      async (peer, version) => {
+        const topic = await peer.filledTopic()
+        const epoch = peer.firstLeaderEpoch
+        return fetch(peer, version, topic, [{ offset: 4, currentLeaderEpoch: epoch, lastFetchedEpoch: epoch }])
+      }
+    ],
+    [
+      'reads a partition that is named twice',
+      async (peer, version) => fetch(peer, version, await peer.filledTopic(), [{ offset: 8 }, { offset: 4 }])
+    ],
+    ['reads nothing of nothing', fetches([])],
+    ['waits no time at all', fetches([{ offset: 12 }], { maxWaitMs: 0 })],
+    ['wants no bytes', fetches([{ offset: 12 }], { minBytes: 0, maxWaitMs: 5000 })]
   ),
   ...casesOf(
     apis.listOffsets,

@@ -60,10 +60,13 @@ const alter = (...configs: readonly (readonly [name: string, operation: number, 
     const { name } = await peer.topic(1, { 'retention.ms': '60000' })
     const settings = configs.map(([key, configOperation, value]) => ({ name: key, configOperation, value }))
     const resources = [{ resourceType: TOPIC, resourceName: name, configs: settings }]
+    const found = () => described(peer, 4, TOPIC, name, ['retention.ms', 'cleanup.policy'])
+    const before = JSON.stringify(await found())
     const altered = await peer.send(apis.incrementalAlterConfigs, version, { resources, validateOnly: false })
+    const isSet = altered.responses[0]?.errorCode === 0
     // Kafka's broker learns of it from its controller a little later.
-    await pause(200)
-    return [altered, await described(peer, 4, TOPIC, name, ['retention.ms', 'cleanup.policy'])]
+    for (let i = 0; i < 10 && isSet && JSON.stringify(await found()) === before; i++) await pause(100)
+    return [altered, await found()]
   }
 }
 

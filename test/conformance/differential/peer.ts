@@ -14,32 +14,58 @@ export interface Fixture {
   readonly id: string
 }
 
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+type Known = Pick<Peer, 'nodeId' | 'firstLeaderEpoch'>
+
+/** A broker as a run of a case sees it: connections of its own, and names that no other run uses. */
 export class Peer {
   readonly name: string
-  /** Same on both sides, other for each case and version: what a case puts into the names of its topics and groups. */
-  scope = ''
-  nodeId = -1
+  readonly nodeId: number
   /** Leader epoch of a new partition: Kafka counts from 0. */
-  firstLeaderEpoch = 0
-  readonly #address: { readonly host: string; readonly port: number }
-  #connection: RawConnection | undefined
+  readonly firstLeaderEpoch: number
+  /** Same on both sides, other for each case and version: what a case puts into the names of its topics and groups. */
+  readonly scope: string
+  readonly #address: Address
+  #connection: Promise<RawConnection> | undefined
 
-  constructor(name: string, address: { readonly host: string; readonly port: number }) {
+  constructor(
+    name: string,
+    address: Address,
+    { scope, nodeId = -1, firstLeaderEpoch = 0 }: Pick<Peer, 'scope'> & Partial<Known>
+  ) {
     this.name = name
     this.#address = address
+    this.scope = scope
+    this.nodeId = nodeId
+    this.firstLeaderEpoch = firstLeaderEpoch
   }
 
-  async connect(): Promise<void> {
-    const cluster = await this.send(apis.metadata, 1, { topics: [], includeTopicAuthorizedOperations: false })
-    this.nodeId = cluster.brokers[0]?.nodeId ?? -1
-    const { name } = await this.topic()
-    const metadata = await this.send(apis.metadata, 7, { topics: [{ name }], includeTopicAuthorizedOperations: false })
-    this.firstLeaderEpoch = metadata.topics[0]?.partitions[0]?.leaderEpoch ?? 0
+  at(scope: string): Peer {
+    const { nodeId, firstLeaderEpoch } = this
+    return new Peer(this.name, this.#address, { scope, nodeId, firstLeaderEpoch })
+  }
+
+  /** Waits until the broker's coordinators serve, and learns what a case has to know of it. */
+  static async connect(name: string, address: Address, scope: string): Promise<Peer> {
+    const peer = new Peer(name, address, { scope })
+    const cluster = await peer.send(apis.metadata, 1, { topics: [], includeTopicAuthorizedOperations: false })
+    const nodeId = cluster.brokers[0]?.nodeId ?? -1
+    const topic = await peer.topic()
+    const asked = { topics: [{ name: topic.name }], includeTopicAuthorizedOperations: false }
+    const metadata = await peer.send(apis.metadata, 7, asked)
+    await coordinatorsOf(peer, topic)
+    peer.close()
+    const firstLeaderEpoch = metadata.topics[0]?.partitions[0]?.leaderEpoch ?? 0
+    return new Peer(name, address, { scope, nodeId, firstLeaderEpoch })
   }
 
   async connection(): Promise<RawConnection> {
-    if (this.#connection === undefined || this.#connection.over)
-      this.#connection = await RawConnection.open(this.#address)
+    if (this.#connection !== undefined && (await this.#connection).over) this.#connection = undefined
+    this.#connection ??= RawConnection.open(this.#address)
     return this.#connection
   }
 
@@ -48,7 +74,11 @@ export class Peer {
   }
 
   close(): void {
-    this.#connection?.close()
+    this.#connection?.then(
+      (connection) => connection.close(),
+      () => {}
+    )
+    this.#connection = undefined
   }
 
   scoped(name: string): string {
@@ -108,4 +138,38 @@ export function recordAt(number: number): NewRecord {
     timestamp: TIMESTAMP + number * 1000,
     headers: [{ key: 'number', value: Buffer.from(String(number)) }]
   }
+}
+
+const COORDINATORS = 4
+const COORDINATOR_KINDS = [0, 1, 2]
+
+/** Asks for coordinators until all partitions of their topics are led, and for a commit, which waits for them to load. */
+async function coordinatorsOf(peer: Peer, { name, id }: Fixture): Promise<void> {
+  const groups = Array.from({ length: COORDINATORS * 4 }, (_, index) => peer.scoped(`warm-${index}`))
+  await eventually(`${peer.name} has coordinators`, async () => {
+    for (const keyType of COORDINATOR_KINDS) {
+      const coordinatorKeys = keyType === 2 ? groups.map((group) => `${group}:${id}:0`) : groups
+      const found = await peer.send(apis.findCoordinator, 6, { key: '', keyType, coordinatorKeys })
+      if (found.coordinators.some(({ errorCode }) => errorCode !== 0)) return false
+    }
+    return true
+  })
+  const partitions = [{ partitionIndex: 0, committedOffset: 0, committedMetadata: '' }]
+  await eventually(`${peer.name} has loaded its groups`, async () => {
+    const commits = groups.map((groupId) =>
+      peer.send(apis.offsetCommit, 7, { groupId, topics: [{ name, topicId: id, partitions }] })
+    )
+    return (await Promise.all(commits)).every(({ topics }) => topics[0]?.partitions[0]?.errorCode === 0)
+  })
+  await eventually(`${peer.name} has loaded its transactions`, async () => {
+    const inits = groups.map((transactionalId) =>
+      peer.send(apis.initProducerId, 4, { transactionalId, transactionTimeoutMs: 60_000 })
+    )
+    return (await Promise.all(inits)).every(({ errorCode }) => errorCode === 0)
+  })
+}
+
+/** Answers of a case in the order in which they came, which lists do not keep. */
+export function inOrder(...answers: readonly unknown[]): Record<string, unknown> {
+  return Object.fromEntries(answers.map((answer, index) => [`step ${index + 1}`, answer]))
 }

@@ -1,8 +1,9 @@
 /** Produce and InitProducerId: what is stored, and every way a batch can be wrong. */
 import { ZERO_UUID } from '../../../src/wire/buffers.ts'
 import { buildBatch, buildCompressedBatch } from '../../../src/wire/records/batch-builder.ts'
-import { computeBatchCrc } from '../../../src/wire/records/batch-header.ts'
+import { BATCH_LENGTH_POSITION, compressionCodec, computeBatchCrc } from '../../../src/wire/records/batch-header.ts'
 import type { Codec } from '../../../src/wire/records/compression.ts'
+import { decompressRecords, readBatches } from '../../../src/wire/records/records.ts'
 import { apis } from '../../faults/apis.ts'
 import { type Case, casesOf } from './case.ts'
 import { batchOf, type Fixture, type Peer, recordAt } from './peer.ts'
@@ -43,6 +44,23 @@ function changed(change: (batch: Buffer) => void, fixCrc = true): Buffer[] {
   change(batch)
   if (fixCrc) batch.writeUInt32BE(computeBatchCrc(batch, 0, batch.length), CRC_POSITION)
   return [batch]
+}
+
+/** Which codec a batch is stored with, and whether the records are still the same; the bytes are the codec's affair. */
+const storesAs = (type: string) => async (peer: Peer, version: number) => {
+  const topic = await peer.topic(1, { 'compression.type': type })
+  const records = [await buildCompressedBatch('gzip', [recordAt(1), recordAt(2)])]
+  const answer = await produce(peer, version, topic, [{ index: 0, records }])
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000_000, currentLeaderEpoch: -1 }]
+  const topics = [{ topic: topic.name, topicId: topic.id, partitions }]
+  const sizes = { maxWaitMs: 100, minBytes: 1, maxBytes: 1_000_000 }
+  const fetched = await peer.send(apis.fetch, 12, { ...sizes, sessionEpoch: -1, topics, forgottenTopicsData: [] })
+  const stored = []
+  for (const batch of readBatches(Buffer.concat(fetched.responses[0]?.partitions[0]?.records ?? []))) {
+    const plain = await decompressRecords(batch, 1_000_000)
+    stored.push({ codec: compressionCodec(batch.header), records: plain.toString('hex') })
+  }
+  return { answer, stored }
 }
 
 const compressed = (codec: Codec) => async () => [await buildCompressedBatch(codec, [recordAt(1), recordAt(2)])]
@@ -149,7 +167,64 @@ export const produceCases: Case[] = [
         ])
       }
     ],
-    ['refuses acknowledgements of -2', produces([batchOf(1)], {}, -2)]
+    ['refuses acknowledgements of -2', produces([batchOf(1)], {}, -2)],
+    ...(['uncompressed', 'gzip', 'snappy', 'lz4', 'zstd', 'producer'] as const).map(
+      (type) => [`stores as ${type}`, [9, 13], storesAs(type)] as const
+    ),
+    ['refuses timestamps before the limit', produces([batchOf(1)], { 'message.timestamp.before.max.ms': '3600000' })],
+    [
+      'refuses timestamps after a limit of its own',
+      produces([buildBatch([{ ...recordAt(1), timestamp: Date.now() + 60_000 }])], {
+        'message.timestamp.after.max.ms': '1000'
+      })
+    ],
+    [
+      'does not mind timestamps that it replaces',
+      produces([buildBatch([{ ...recordAt(1), timestamp: 9_000_000_000_000 }])], {
+        'message.timestamp.type': 'LogAppendTime'
+      })
+    ],
+    ['takes records without a timestamp', produces([buildBatch([{ ...recordAt(1), timestamp: -1 }])])],
+    [
+      'takes a record without a value on a compacted topic',
+      produces([buildBatch([{ ...recordAt(1), value: null }])], { 'cleanup.policy': 'compact' })
+    ],
+    [
+      'refuses a compressed record without key on a compacted topic',
+      produces(async () => [await buildCompressedBatch('gzip', [recordAt(1), { ...recordAt(2), key: null }])], {
+        'cleanup.policy': 'compact'
+      })
+    ],
+    [
+      'takes a batch of exactly max.message.bytes',
+      produces([batchOf(3)], { 'max.message.bytes': String(batchOf(3).length) })
+    ],
+    [
+      'refuses a byte more than max.message.bytes',
+      produces([batchOf(3)], { 'max.message.bytes': String(batchOf(3).length - 1) })
+    ],
+    ['refuses a negative length', produces(changed((batch) => batch.writeInt32BE(-1, BATCH_LENGTH_POSITION), false))],
+    [
+      'refuses a length beyond the end',
+      produces(changed((batch) => batch.writeInt32BE(9999, BATCH_LENGTH_POSITION), false))
+    ],
+    [
+      'takes a partition named twice',
+      async (peer, version) => {
+        const topic = await peer.topic()
+        const one = { index: 0, records: [batchOf(1)] }
+        return produce(peer, version, topic, [one, one])
+      }
+    ],
+    ...(['__consumer_offsets', '__transaction_state'] as const).map(
+      (name) =>
+        [
+          `refuses records of ${name}`,
+          [3, 12],
+          (peer: Peer, version: number) =>
+            produce(peer, version, { name, id: ZERO_UUID }, [{ index: 0, records: [batchOf(1)] }])
+        ] as const
+    )
   ),
   ...casesOf(
     apis.produce,

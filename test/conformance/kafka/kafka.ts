@@ -21,9 +21,15 @@ export interface RunningKafka {
   stop(): Promise<void>
 }
 
-/** Starts a fresh Kafka; resolves when it answers. `settings` are added to server.properties. */
-export async function startKafka(settings: Readonly<Record<string, string>> = {}): Promise<RunningKafka> {
-  const node = await KafkaNode.create(settings)
+/**
+ * Starts a fresh Kafka; resolves when it answers. `settings` are added to server.properties; `classPath` takes the place
+ * of the jars described above.
+ */
+export async function startKafka(
+  settings: Readonly<Record<string, string>> = {},
+  classPath?: string
+): Promise<RunningKafka> {
+  const node = await KafkaNode.create(settings, classPath)
   try {
     const broker = await node.start()
     const stop = async (): Promise<void> => {
@@ -51,9 +57,9 @@ export class KafkaNode {
     this.#java = java
   }
 
-  static async create(settings: Readonly<Record<string, string>> = {}): Promise<KafkaNode> {
-    const lib = process.env.KAFKA_LIB ?? (await downloadJars())
-    const java = ['-Xmx512m', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-cp', `${lib}/*`]
+  static async create(settings: Readonly<Record<string, string>> = {}, classPath?: string): Promise<KafkaNode> {
+    const jars = classPath ?? `${process.env.KAFKA_LIB ?? (await downloadJars())}/*`
+    const java = ['-Xmx512m', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-cp', jars]
     const [port, controllerPort] = await freePorts(2)
     if (port === undefined || controllerPort === undefined) throw new Error('no free port')
     const folder = await mkdtemp(join(tmpdir(), 'longhaul-kafka-'))
@@ -144,7 +150,8 @@ async function downloadJars(): Promise<string> {
   return lib
 }
 
-async function freePorts(count: number): Promise<number[]> {
+/** Ports that were free a moment ago, for programs that cannot choose one themselves. */
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer())
   const ports = await Promise.all(
     servers.map(

@@ -29,7 +29,7 @@ import { startKafkaWithTelemetry } from './kafka/telemetry.ts'
 
 const TEST = { timeout: 180_000 }
 /** Cases wait more than they work. */
-const CASES_AT_ONCE = 4
+const CASES_AT_ONCE = 6
 const cases = [
   ...topicCases,
   ...produceCases,

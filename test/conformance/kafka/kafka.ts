@@ -59,7 +59,14 @@ export class KafkaNode {
 
   static async create(settings: Readonly<Record<string, string>> = {}, classPath?: string): Promise<KafkaNode> {
     const jars = classPath ?? `${process.env.KAFKA_LIB ?? (await downloadJars())}/*`
-    const java = ['-Xmx512m', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-cp', jars]
+    const java = [
+      '-Xmx512m',
+      '-XX:TieredStopAtLevel=1',
+      '-XX:+UseSerialGC',
+      '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+      '-cp',
+      jars
+    ]
     const [port, controllerPort] = await freePorts(2)
     if (port === undefined || controllerPort === undefined) throw new Error('no free port')
     const folder = await mkdtemp(join(tmpdir(), 'longhaul-kafka-'))

@@ -39,20 +39,11 @@ const MARKS = { works: '✓', fails: '✗', 'not offered': '–' } as const
 
 /** docs/compatibility.md: client × version × feature. */
 export function compatibilityDocument(findings: readonly Finding[]): string {
-  const clients = [...new Set(findings.map(nameOf))]
-  const features = [...new Set(findings.map(({ feature }) => feature))]
-  const found = new Map(findings.map((finding) => [`${nameOf(finding)}\n${finding.feature}`, finding]))
-  const mark = (client: string, feature: string) => {
-    const finding = found.get(`${client}\n${feature}`)
-    return finding === undefined ? '' : MARKS[finding.result]
-  }
-  // Tools are checked one by one, clients by what they have in common: two tables read better than one.
-  const isTool = (client: string) => client.startsWith('tool ')
-  const tables = [clients.filter((client) => !isTool(client)), clients.filter(isTool)].map((columns) => {
-    const rows = features.filter((feature) => columns.some((client) => mark(client, feature) !== ''))
-    return columns.length === 0 ? [] : table(columns, rows, mark)
-  })
-  const failed = findings.filter(({ result }) => result === 'fails')
+  const groups = withCommonFeatures(findings)
+  const compared = groups.filter((clients) => clients.length > 1)
+  const alone = groups.filter((clients) => clients.length === 1).flat()
+  const checks = findings.filter((finding) => alone.includes(nameOf(finding)))
+  const remarks = findings.filter(({ result }) => result !== 'works')
   return [
     '# Compatibility',
     '',
@@ -60,30 +51,56 @@ export function compatibilityDocument(findings: readonly Finding[]): string {
     'runs `npm run conformance` and `npm run conformance:java`, which run the same checks against Apache Kafka as the control',
     '(`--peer kafka`); they are in `test/conformance`.',
     '',
-    '✓ works, ✗ fails, – the client does not have it, empty: not checked with this client.',
+    '✓ works, ✗ fails, – not offered (the reasons are below), empty: not checked with this client.',
     '',
-    ...(tables[0] ?? []),
-    ...((tables[1]?.length ?? 0) > 0 ? ["## Apache Kafka's tools", '', ...(tables[1] ?? [])] : []),
-    '## What fails',
+    '## Clients',
     '',
-    ...(failed.length === 0
-      ? ['Nothing of what was checked.']
-      : failed.map((f) => `- ${nameOf(f)}, ${f.feature}: ${f.detail}`)),
+    ...compared.flatMap((clients) => comparison(clients, findings)),
+    '## Programs and tools',
+    '',
+    ...table(
+      ['program', 'check', 'result'],
+      checks.map((finding) => [nameOf(finding).replace(/^tool /, ''), finding.feature, MARKS[finding.result]])
+    ),
+    '## What does not work',
+    '',
+    ...(remarks.length === 0
+      ? ['Everything that was checked works.']
+      : remarks.map((f) => `- ${MARKS[f.result]} ${nameOf(f)}, ${f.feature}: ${f.detail}`)),
     ''
   ].join('\n')
 }
 
-function table(
-  columns: readonly string[],
-  rows: readonly string[],
-  mark: (client: string, feature: string) => string
-): string[] {
-  return [
-    `| | ${columns.join(' | ')} |`,
-    `|---|${columns.map(() => ':-:').join('|')}|`,
-    ...rows.map((feature) => `| ${feature} | ${columns.map((client) => mark(client, feature)).join(' | ')} |`),
-    ''
-  ]
+/** Clients that were checked for the same features, and can be compared; tools and whole programs stand alone. */
+function withCommonFeatures(findings: readonly Finding[]): string[][] {
+  const groups: { clients: string[]; features: Set<string> }[] = []
+  for (const client of new Set(findings.map(nameOf))) {
+    const features = findings.filter((finding) => nameOf(finding) === client).map(({ feature }) => feature)
+    const isTool = client.startsWith('tool ')
+    const group = groups.find((one) => !isTool && features.some((feature) => one.features.has(feature)))
+    if (group === undefined) groups.push({ clients: [client], features: new Set(isTool ? [] : features) })
+    else {
+      group.clients.push(client)
+      for (const feature of features) group.features.add(feature)
+    }
+  }
+  return groups.map((group) => group.clients)
+}
+
+/** Rows are features, columns clients. */
+function comparison(clients: readonly string[], findings: readonly Finding[]): string[] {
+  const own = findings.filter((finding) => clients.includes(nameOf(finding)))
+  const found = new Map(own.map((finding) => [`${nameOf(finding)}\n${finding.feature}`, MARKS[finding.result]]))
+  const rows = [...new Set(own.map(({ feature }) => feature))].map((feature) => [
+    feature,
+    ...clients.map((client) => found.get(`${client}\n${feature}`) ?? '')
+  ])
+  return table(['', ...clients], rows)
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line), '']
 }
 
 function nameOf({ client, version }: Finding): string {

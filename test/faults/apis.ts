@@ -8,6 +8,10 @@ import {
   AlterPartitionReassignmentsResponse
 } from '../../src/wire/messages/alter-partition-reassignments.ts'
 import {
+  AlterReplicaLogDirsRequest,
+  AlterReplicaLogDirsResponse
+} from '../../src/wire/messages/alter-replica-log-dirs.ts'
+import {
   AlterShareGroupOffsetsRequest,
   AlterShareGroupOffsetsResponse
 } from '../../src/wire/messages/alter-share-group-offsets.ts'
@@ -153,6 +157,7 @@ export const apis = {
   describeCluster: { request: DescribeClusterRequest, response: DescribeClusterResponse },
   describeConfigs: { request: DescribeConfigsRequest, response: DescribeConfigsResponse },
   describeGroups: { request: DescribeGroupsRequest, response: DescribeGroupsResponse },
+  alterReplicaLogDirs: { request: AlterReplicaLogDirsRequest, response: AlterReplicaLogDirsResponse },
   describeLogDirs: { request: DescribeLogDirsRequest, response: DescribeLogDirsResponse },
   describeProducers: { request: DescribeProducersRequest, response: DescribeProducersResponse },
   describeQuorum: { request: DescribeQuorumRequest, response: DescribeQuorumResponse },

@@ -4,6 +4,7 @@ import {
   AlterPartitionReassignmentsRequest,
   AlterPartitionReassignmentsResponse
 } from '../../wire/messages/alter-partition-reassignments.ts'
+import { AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse } from '../../wire/messages/alter-replica-log-dirs.ts'
 import { CreatePartitionsRequest, CreatePartitionsResponse } from '../../wire/messages/create-partitions.ts'
 import { CreateTopicsRequest, CreateTopicsResponse } from '../../wire/messages/create-topics.ts'
 import { DeleteTopicsRequest, DeleteTopicsResponse } from '../../wire/messages/delete-topics.ts'
@@ -22,6 +23,7 @@ import { type Api, api } from '../api.ts'
 import type { BrokerParts } from '../broker-parts.ts'
 import type { Coordinators } from '../coordinators.ts'
 import { alterPartitionReassignmentsHandler } from '../handlers/alter-partition-reassignments.ts'
+import { alterReplicaLogDirsHandler } from '../handlers/alter-replica-log-dirs.ts'
 import { createPartitionsHandler } from '../handlers/create-partitions.ts'
 import { createTopicsHandler } from '../handlers/create-topics.ts'
 import { deleteTopicsHandler } from '../handlers/delete-topics.ts'
@@ -39,6 +41,7 @@ export function topicApis(parts: BrokerParts, { groups }: Coordinators): Api[] {
     api(CreatePartitionsRequest, CreatePartitionsResponse, createPartitionsHandler(parts)),
     api(DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, describeTopicPartitionsHandler(parts)),
     api(DescribeLogDirsRequest, DescribeLogDirsResponse, describeLogDirsHandler(parts)),
+    api(AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse, alterReplicaLogDirsHandler(parts)),
     api(ElectLeadersRequest, ElectLeadersResponse, electLeadersHandler(parts)),
     api(
       AlterPartitionReassignmentsRequest,

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { ZERO_UUID } from '../../wire/buffers.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
+import { AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse } from '../../wire/messages/alter-replica-log-dirs.ts'
 import { CreatePartitionsRequest, CreatePartitionsResponse } from '../../wire/messages/create-partitions.ts'
 import { DeleteRecordsRequest, DeleteRecordsResponse } from '../../wire/messages/delete-records.ts'
 import { DeleteTopicsRequest, DeleteTopicsResponse } from '../../wire/messages/delete-topics.ts'
 import { DescribeLogDirsRequest, DescribeLogDirsResponse } from '../../wire/messages/describe-log-dirs.ts'
 import { BrokerFixture, batch, CREATE_TOPICS, FETCH, fetched, fetchRequest, pair } from '../broker-fixture.ts'
 
+const ALTER_LOG_DIRS = pair(AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse)
 const CREATE_PARTITIONS = pair(CreatePartitionsRequest, CreatePartitionsResponse)
 const DELETE_TOPICS = pair(DeleteTopicsRequest, DeleteTopicsResponse)
 const DELETE_RECORDS = pair(DeleteRecordsRequest, DeleteRecordsResponse)
@@ -301,5 +303,36 @@ describe('topic changes', () => {
       { topic: 'nowhere', partitions: [0] }
     ]
     assert.deepEqual(await sizes(4, some), [[1, records.length]])
+  })
+
+  it('partitions move to the one log directory, and to no other', async () => {
+    await broker.createTopic('housed', 2)
+    const dirs = [
+      { path: 'memory:', topics: [{ name: 'housed', partitions: [1, 2] }] },
+      {
+        path: '/elsewhere',
+        topics: [
+          { name: 'housed', partitions: [0] },
+          { name: 'nowhere', partitions: [0] }
+        ]
+      }
+    ]
+    for (let version = 1; version <= 2; version++) {
+      const { results } = await broker.call(ALTER_LOG_DIRS, version, { dirs })
+      assert.deepEqual(
+        results.map(({ topicName, partitions }) => [topicName, partitions.map((p) => [p.partitionIndex, p.errorCode])]),
+        [
+          [
+            'housed',
+            [
+              [1, ErrorCode.NONE],
+              [2, ErrorCode.REPLICA_NOT_AVAILABLE],
+              [0, ErrorCode.LOG_DIR_NOT_FOUND]
+            ]
+          ],
+          ['nowhere', [[0, ErrorCode.LOG_DIR_NOT_FOUND]]]
+        ]
+      )
+    }
   })
 })

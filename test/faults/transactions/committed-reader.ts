@@ -28,6 +28,8 @@ interface AbortedTransaction {
 export class CommittedReader {
   readonly #address: { readonly host: string; readonly port: number }
   #connection: RawConnection | undefined
+  /** Why `groupOffset` could tell nothing last. */
+  problem = ''
 
   constructor(address: { readonly host: string; readonly port: number }) {
     this.#address = address
@@ -66,6 +68,8 @@ export class CommittedReader {
     const group = response?.groups[0]
     const answer = group?.topics[0]?.partitions[0]
     if (answer === undefined || group?.errorCode !== ErrorCode.NONE || answer.errorCode !== ErrorCode.NONE) {
+      const code = group?.errorCode || answer?.errorCode
+      this.problem = code === undefined ? 'no answer' : errorName(code)
       return undefined
     }
     return Math.max(0, answer.committedOffset)

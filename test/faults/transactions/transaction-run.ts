@@ -255,8 +255,7 @@ class TransactionRun {
   async #compareOutput(reader: CommittedReader, stored: ReadonlyMap<string, readonly StoredRecord[]>): Promise<void> {
     const expected = new Map<string, string[]>()
     for (let partition = 0; partition < PARTITIONS; partition++) {
-      const position = await reader.groupOffset(GROUP, INPUT, partition)
-      if (position === undefined) throw new Error(`the position in ${INPUT}-${partition} is not known`)
+      const position = await positionIn(reader, partition)
       for (const { offset, value } of stored.get(`${INPUT}-${partition}`) ?? []) {
         if (offset >= position) continue
         for (const output of outputsOf(whatOf(value))) {
@@ -309,6 +308,17 @@ class TransactionRun {
       seconds: Math.round(seconds),
       violations: this.#ledger.violations
     }
+  }
+}
+
+/** Once the coordinator has loaded the group, and every transaction that holds an offset of it has ended. */
+async function positionIn(reader: CommittedReader, partition: number): Promise<number> {
+  const deadline = Date.now() + STABLE_MS
+  for (;;) {
+    const position = await reader.groupOffset(GROUP, INPUT, partition)
+    if (position !== undefined) return position
+    if (Date.now() > deadline) throw new Error(`the position in ${INPUT}-${partition} is not known: ${reader.problem}`)
+    await pause(50)
   }
 }
 

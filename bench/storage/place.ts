@@ -42,7 +42,7 @@ export async function openPlace({ folder, streams: count, settings = {} }: Place
   const { metadata, engine } = storage
   const topic =
     metadata.image.topic(TOPIC) ??
-    (await metadata.createTopic({ name: TOPIC, partitions: count, configs: {}, internal: false, leader: 1 }))
+    (await metadata.createTopic({ name: TOPIC, partitions: count, configs: {}, internal: false, leaders: [1] }))
   const opened = await engine.open(topic.partitions.map(({ streamId }) => streamId))
   for (const { own } of opened) {
     own({ capture: () => ({ snapshot: undefined, note: undefined }), profile: () => 'default' })

@@ -111,7 +111,7 @@ export class Topics {
   /** Fault `missing` when the topic is gone. */
   grow(topic: Topic, total: number): Promise<void> {
     return this.#exclusive(topic.name, async () => {
-      const grown = await this.#parts.metadata.createPartitions(topic.id, total, this.#parts.nodeId)
+      const grown = await this.#parts.metadata.createPartitions(topic.id, total, [this.#parts.nodeId])
       await this.#openPartitions([grown])
     })
   }
@@ -154,10 +154,10 @@ export class Topics {
     configs: Readonly<Record<string, string>>,
     internal: boolean
   ): Promise<Topic> {
-    const leader = this.#parts.nodeId
+    const leaders = [this.#parts.nodeId]
     // A creation that failed half-way, recorded and never opened, is finished instead of refused.
     const half = this.#served.has(name) ? undefined : this.#parts.metadata.image.topic(name)
-    const topic = half ?? (await this.#parts.metadata.createTopic({ name, partitions, configs, internal, leader }))
+    const topic = half ?? (await this.#parts.metadata.createTopic({ name, partitions, configs, internal, leaders }))
     await this.#openPartitions([topic])
     return this.get(name) ?? topic
   }

@@ -12,7 +12,7 @@ import { batches, type Tx } from './database.ts'
 import { allocate } from './sequences.ts'
 
 /** What a subject is; readers skip kinds they do not know, which newer versions may write. */
-export type ChangeKind = 'topic' | 'stream' | 'object' | 'quota' | 'feature' | 'config'
+export type ChangeKind = 'topic' | 'stream' | 'object' | 'quota' | 'feature' | 'config' | 'node'
 
 /** Rows kept for slow readers. One that lags further reads the tables anew. */
 const FEED_ROWS_KEPT = 100_000
@@ -29,6 +29,7 @@ export class ChangeSet {
   readonly features = new Set<string>()
   /** Type and name of a resource, see `resource-configs.ts`. */
   readonly configs = new Set<string>()
+  readonly nodes = new Set<number>()
 
   rows(): { kind: ChangeKind; subject: string }[] {
     const row = (kind: ChangeKind) => (subject: string | number) => ({ kind, subject: String(subject) })
@@ -38,7 +39,8 @@ export class ChangeSet {
       ...[...this.objects].map(row('object')),
       ...[...this.quotas].map(row('quota')),
       ...[...this.features].map(row('feature')),
-      ...[...this.configs].map(row('config'))
+      ...[...this.configs].map(row('config')),
+      ...[...this.nodes].map(row('node'))
     ]
   }
 }
@@ -89,6 +91,7 @@ export async function readChanges(tx: Tx, after: number, upTo: number): Promise<
     else if (kind === 'quota') changes.quotas.add(subject)
     else if (kind === 'feature') changes.features.add(subject)
     else if (kind === 'config') changes.configs.add(subject)
+    else if (kind === 'node') changes.nodes.add(Number(subject))
   }
   return changes
 }

@@ -55,7 +55,7 @@ export class Setting {
 
   newTopic(changes: Partial<NewTopic> = {}): NewTopic {
     this.#topics += 1
-    return { name: `topic-${this.#topics}`, partitions: 1, configs: {}, internal: false, leader: NODE, ...changes }
+    return { name: `topic-${this.#topics}`, partitions: 1, configs: {}, internal: false, leaders: [NODE], ...changes }
   }
 
   get metadata(): Metadata {

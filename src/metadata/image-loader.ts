@@ -6,6 +6,7 @@ import { batches, type Tx } from './database.ts'
 import { loadFeatureLevels } from './feature-levels.ts'
 import type { ImageUpdate } from './image.ts'
 import type { ClientQuota, ObjectRange, Partition, StoredObject, Stream, Topic, TopicId } from './metadata.ts'
+import { loadNodes } from './nodes.ts'
 import { loadAllConfigs, loadConfigs } from './resource-configs.ts'
 import type { Tables } from './schema.ts'
 
@@ -23,7 +24,8 @@ export async function loadEverything(tx: Tx): Promise<ImageUpdate> {
     ranges: ranges.map(rangeOf),
     quotas: await loadClientQuotas(tx),
     features: await loadFeatureLevels(tx),
-    configs: await loadAllConfigs(tx)
+    configs: await loadAllConfigs(tx),
+    nodes: await loadNodes(tx)
   }
 }
 
@@ -54,8 +56,16 @@ export async function loadChanged(tx: Tx, changes: ChangeSet): Promise<ImageUpda
   const quotas = new Map<string, ClientQuota | undefined>([...changes.quotas].map((key) => [key, undefined]))
   for (const [key, quota] of await loadClientQuotas(tx, changes.quotas)) quotas.set(key, quota)
   const configs = await loadConfigs(tx, changes.configs)
-  if (changes.features.size === 0) return { topics, streams, objects, ranges, quotas, configs }
-  return { topics, streams, objects, ranges, quotas, configs, features: await loadFeatureLevels(tx) }
+  return {
+    topics,
+    streams,
+    objects,
+    ranges,
+    quotas,
+    configs,
+    ...(changes.features.size === 0 ? {} : { features: await loadFeatureLevels(tx) }),
+    ...(changes.nodes.size === 0 ? {} : { nodes: await loadNodes(tx) })
+  }
 }
 
 async function loadTopics(tx: Tx, ids: readonly TopicId[]): Promise<Topic[]> {
@@ -99,7 +109,8 @@ function partitionOf(row: Tables['partition']): Partition {
     index: row.partition_index,
     streamId: row.stream_id,
     leader: row.leader,
-    leaderEpoch: row.leader_epoch
+    leaderEpoch: row.leader_epoch,
+    target: row.target
   }
 }
 

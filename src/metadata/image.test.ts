@@ -26,7 +26,7 @@ async function open(url: string): Promise<SqlMetadata> {
   return SqlMetadata.open({ database: await openDatabase(url), clock: systemClock, random: seededRandom(files++) })
 }
 
-const topicOf = (name: string, partitions: number) => ({ name, partitions, configs: {}, internal: false, leader: 1 })
+const topicOf = (name: string, partitions: number) => ({ name, partitions, configs: {}, internal: false, leaders: [1] })
 
 /** Neither rising nor falling. */
 const timestampAt = (offset: number): number => (offset * 37) % 101
@@ -174,7 +174,7 @@ async function take(metadata: SqlMetadata, plans: Plans, { kind, which, size }: 
   if (kind === 'create' && image.topic(`t${which}`) === undefined)
     await metadata.createTopic(topicOf(`t${which}`, size))
   if (topic === undefined || stream === undefined) return
-  if (kind === 'grow') await metadata.createPartitions(topic.id, topic.partitions.length + size, 2)
+  if (kind === 'grow') await metadata.createPartitions(topic.id, topic.partitions.length + size, [2])
   if (kind === 'delete' && size < 4) await metadata.deleteTopic(topic.id)
   if (kind === 'configure')
     await metadata.setTopicConfigs(topic.id, { [`c${size}`]: which % 2 === 0 ? 'x' : undefined })

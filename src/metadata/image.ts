@@ -8,6 +8,7 @@
 import { StreamRanges } from './image-ranges.ts'
 import type {
   ClientQuota,
+  ClusterNode,
   ConfiguredType,
   ConfigValues,
   FeatureLevels,
@@ -32,6 +33,8 @@ export interface ImageUpdate {
   readonly features?: FeatureLevels
   /** Of resources that are no topics. */
   readonly configs?: ChangedConfigs
+  /** All of them. */
+  readonly nodes?: ReadonlyMap<number, ClusterNode>
 }
 
 const NO_RANGES: readonly ObjectRange[] = []
@@ -48,6 +51,7 @@ export class Image implements MetadataImage {
   readonly #configs = new ImageConfigs()
   #quotas: ReadonlyMap<string, ClientQuota> = new Map()
   #features: FeatureLevels = { epoch: 0, levels: new Map() }
+  #nodes: ReadonlyMap<number, ClusterNode> = new Map()
 
   topic(name: string): Topic | undefined {
     return this.#topicsByName.get(name)
@@ -105,6 +109,10 @@ export class Image implements MetadataImage {
     return this.#configs.get(type)
   }
 
+  nodes(): ReadonlyMap<number, ClusterNode> {
+    return this.#nodes
+  }
+
   /** Forgets everything, then applies the update. */
   replace(update: ImageUpdate): void {
     this.#topics.clear()
@@ -133,6 +141,7 @@ export class Image implements MetadataImage {
     this.#forget(gone)
     this.#applyQuotas(update.quotas ?? new Map())
     if (update.features !== undefined) this.#features = update.features
+    if (update.nodes !== undefined) this.#nodes = update.nodes
     if (update.configs !== undefined) this.#configs.apply(update.configs)
   }
 

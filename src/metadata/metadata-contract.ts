@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { testCluster } from './cluster-contract.ts'
 import { testCompactions } from './compaction-contract.ts'
 import { type MetadataFixture, NODE, objectId, objectOf, offsets, refused, Setting } from './contract-setting.ts'
 import type { Metadata } from './metadata.ts'
@@ -29,6 +30,7 @@ export function describeMetadata(name: string, createFixture: () => Promise<Meta
     testCompactions(setting)
     testWalMarks(setting)
     testIdentities(setting)
+    testCluster(setting)
     testQuotasAndFeatures(setting)
     testResourceConfigs(setting)
     testRestart(setting)
@@ -37,7 +39,7 @@ export function describeMetadata(name: string, createFixture: () => Promise<Meta
 
 function testTopics(setting: Setting): void {
   test('a created topic is in the image, with dense partitions of distinct new streams', async () => {
-    const wanted = setting.newTopic({ partitions: 50, configs: { 'retention.ms': '5' }, internal: true, leader: 7 })
+    const wanted = setting.newTopic({ partitions: 50, configs: { 'retention.ms': '5' }, internal: true, leaders: [7] })
     const topic = await setting.metadata.createTopic(wanted)
     assert.match(topic.id, /^[A-Za-z0-9_][A-Za-z0-9_-]{21}$/)
     assert.equal(topic.internal, true)
@@ -94,7 +96,7 @@ function testTopicDeletion(setting: Setting): void {
   test('what does not exist is missing', async () => {
     const { metadata } = setting
     await refused('missing', metadata.deleteTopic('AAAAAAAAAAAAAAAAAAAAAA'))
-    await refused('missing', metadata.createPartitions('AAAAAAAAAAAAAAAAAAAAAA', 3, NODE))
+    await refused('missing', metadata.createPartitions('AAAAAAAAAAAAAAAAAAAAAA', 3, [NODE]))
     await refused('missing', metadata.setTopicConfigs('AAAAAAAAAAAAAAAAAAAAAA', {}))
     await refused('missing', metadata.openStreams(NODE, [999_999]))
     await refused('missing', metadata.trimStream(999_999, 1, 1))
@@ -104,7 +106,7 @@ function testTopicDeletion(setting: Setting): void {
 function testPartitionsAndConfigs(setting: Setting): void {
   test('a topic grows; the old partitions stay as they are', async () => {
     const old = setting.topic
-    const grown = await setting.metadata.createPartitions(old.id, 5, 9)
+    const grown = await setting.metadata.createPartitions(old.id, 5, [9])
     assert.deepEqual(grown.partitions.slice(0, 2), old.partitions)
     assert.deepEqual(
       grown.partitions.map(({ index, leader }) => `${index}@${leader}`),
@@ -112,7 +114,7 @@ function testPartitionsAndConfigs(setting: Setting): void {
     )
     assert.equal(new Set(grown.partitions.map((partition) => partition.streamId)).size, 5)
     assert.equal(old.partitions.length, 2)
-    await refused('invalid', setting.metadata.createPartitions(old.id, 5, NODE))
+    await refused('invalid', setting.metadata.createPartitions(old.id, 5, [NODE]))
   })
 
   test('settings are set, replaced and removed; the old value stays as it was', async () => {

@@ -7,6 +7,8 @@
  * All methods throw `Fault`: `conflict` (exists already), `missing`, `fenced` (epoch), `invalid`, `unavailable`.
  */
 
+import type { NodeState } from './schema.ts'
+
 /** Topic ids are UUIDs as Kafka prints them: 22 characters of unpadded base64url. */
 export type TopicId = string
 
@@ -17,6 +19,8 @@ export interface Partition {
   /** Node id of the leader. */
   readonly leader: number
   readonly leaderEpoch: number
+  /** The node that the leader is to hand the partition over to; null when it stays. */
+  readonly target: number | null
 }
 
 export interface Topic {
@@ -79,8 +83,45 @@ export interface NewTopic {
   readonly partitions: number
   readonly configs: Readonly<Record<string, string>>
   readonly internal: boolean
-  /** Node that leads all partitions at first. */
-  readonly leader: number
+  /** Nodes that lead the partitions at first, taken in turn. */
+  readonly leaders: readonly number[]
+}
+
+/** Where clients and other nodes find a node. */
+export interface NodePlace {
+  readonly host: string
+  readonly port: number
+  readonly rack: string | null
+  /** Its `--wal`, for whoever recovers its log. */
+  readonly wal: string
+}
+
+export interface ClusterNode extends NodePlace {
+  readonly id: number
+  /** Of its present life. */
+  readonly epoch: number
+  readonly state: NodeState
+}
+
+export interface PartitionTarget {
+  readonly topicId: TopicId
+  readonly index: number
+  /** Null: it stays where it is. */
+  readonly node: number | null
+}
+
+/** Streams that their owner gives away: everything that was appended is in objects, and their state is saved. */
+export interface HandOver {
+  readonly nodeId: number
+  /** From `registerNode`. */
+  readonly nodeEpoch: number
+  readonly streams: readonly {
+    readonly streamId: number
+    readonly epoch: number
+    /** Must equal the stream's end as committed. */
+    readonly endOffset: number
+    readonly to: number
+  }[]
 }
 
 export interface UploadedObject {
@@ -155,7 +196,7 @@ export interface FeatureLevels {
 }
 
 /** What is known of a node that has started at least once. */
-export interface NodeState {
+export interface NodeLife {
   /** From `registerNode`. */
   readonly epoch: number
   /** Changes of the metadata so far, by all nodes: the number of the newest. */
@@ -191,6 +232,8 @@ export interface MetadataImage {
    * something from it can tell a change by comparing references.
    */
   configs(type: ConfiguredType): ReadonlyMap<string, ConfigValues>
+  /** Nodes that have announced themselves, by id. The same map until one of them changes. */
+  nodes(): ReadonlyMap<number, ClusterNode>
 }
 
 export interface Metadata {
@@ -202,9 +245,21 @@ export interface Metadata {
   /** Registers the node's start and returns its new epoch (1, 2, …). Leases come on top of this later. */
   registerNode(nodeId: number): Promise<number>
 
+  /** Tells all nodes where this one is, and in which state. Fault `fenced` when it has started again since `nodeEpoch`. */
+  announceNode(nodeId: number, nodeEpoch: number, state: NodeState, place: NodePlace): Promise<void>
+
+  /** Says where partitions are to go, all or none; their leaders do it. Fault `invalid` for a node that is not running. */
+  setTargets(targets: readonly PartitionTarget[]): Promise<void>
+  /**
+   * Makes other nodes the leaders of streams: leader epoch and stream epoch grow by one. Streams that were deleted meanwhile
+   * are left out silently. Fault `fenced` when an epoch is no longer ours, `conflict` when objects do not hold everything,
+   * `invalid` when a receiver is not running.
+   */
+  handOver(handOver: HandOver): Promise<void>
+
   createTopic(topic: NewTopic): Promise<Topic>
   /** Grows the topic to `total` partitions; Fault `invalid` when it has as many already. */
-  createPartitions(topicId: TopicId, total: number, leader: number): Promise<Topic>
+  createPartitions(topicId: TopicId, total: number, leaders: readonly number[]): Promise<Topic>
   /** Removes the topic, its partitions and streams; objects that hold nothing else become destroyed. */
   deleteTopic(topicId: TopicId): Promise<void>
   /** Sets settings; `undefined` removes one. */
@@ -265,7 +320,7 @@ export interface Metadata {
   /** Sets levels of features, all or none. Which ones there may be is not checked here. */
   setFeatureLevels(levels: ReadonlyMap<string, number>): Promise<void>
   /** Undefined when the node has never started. */
-  nodeState(nodeId: number): Promise<NodeState | undefined>
+  nodeLife(nodeId: number): Promise<NodeLife | undefined>
 
   /** Reserves `count` producer ids that nobody else will get; returns the first. */
   allocateProducerIds(count: number): Promise<number>

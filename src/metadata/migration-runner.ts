@@ -11,6 +11,7 @@ import { addCompaction } from './migrations/0002-compaction.ts'
 import { addStorageUse } from './migrations/0003-storage-use.ts'
 import { addResourceConfigs } from './migrations/0004-resource-configs.ts'
 import { addQuotasAndFeatures } from './migrations/0005-quotas-and-features.ts'
+import { addCluster } from './migrations/0006-cluster.ts'
 
 export interface Migration {
   /** Number and subject, as its file is called; never changes once released. */
@@ -24,7 +25,8 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0002-compaction', up: addCompaction },
   { name: '0003-storage-use', up: addStorageUse },
   { name: '0004-resource-configs', up: addResourceConfigs },
-  { name: '0005-quotas-and-features', up: addQuotasAndFeatures }
+  { name: '0005-quotas-and-features', up: addQuotasAndFeatures },
+  { name: '0006-cluster', up: addCluster }
 ]
 
 /** PostgreSQL must hold an advisory lock around this: its CREATE TABLE IF NOT EXISTS races with itself. */

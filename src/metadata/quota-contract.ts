@@ -27,12 +27,12 @@ export function testQuotasAndFeatures(setting: Setting): void {
 
   test('the state of a node is its epoch and the number of changes; of one that never started there is none', async () => {
     const epoch = await setting.metadata.registerNode(NODE)
-    const before = await setting.metadata.nodeState(NODE)
+    const before = await setting.metadata.nodeLife(NODE)
     await setting.metadata.alterClientQuotas([{ entity: { user: 'counted' }, values: { producer_byte_rate: 1 } }])
-    const after = await setting.metadata.nodeState(NODE)
+    const after = await setting.metadata.nodeLife(NODE)
     assert.equal(after?.epoch, epoch)
     assert.equal((after?.changes ?? 0) - (before?.changes ?? 0), 1)
-    assert.equal(await setting.metadata.nodeState(4711), undefined)
+    assert.equal(await setting.metadata.nodeLife(4711), undefined)
   })
 }
 

@@ -4,6 +4,7 @@
  * Invariant: the same names and value types on every engine. 64-bit integers hold values below 2^53 and are JS numbers
  * (a PostgreSQL driver must parse int8 as a number), bytes are `Buffer`, booleans are 0 or 1, times are wall milliseconds.
  */
+import type { Generated } from 'kysely'
 
 /** One row: the identity that all nodes on this database share. */
 interface ClusterTable {
@@ -12,10 +13,26 @@ interface ClusterTable {
   id: string
 }
 
-/** A node that has started at least once; `epoch` counts its starts. */
+/**
+ * `running`: leads partitions and takes more. `draining`: leads what it has until that has moved away. `stopped`: ended by
+ * itself, its log may hold records. `fenced`: counts as dead, and another node recovers its log or has recovered it.
+ */
+export type NodeState = 'running' | 'draining' | 'stopped' | 'fenced'
+
+/** A node that has started at least once. */
 interface NodeTable {
   id: number
+  /** Grows with each start, and when another node takes its log over; guards what it writes of itself. */
   epoch: number
+  state: Generated<NodeState>
+  /** Where its Kafka listener is; null before its first start as part of a cluster. */
+  host: string | null
+  port: number | null
+  rack: string | null
+  /** Its `--wal`, for whoever recovers its log. */
+  wal: string | null
+  /** By the database's clock: until then nobody may take from it what it leads. */
+  lease_until: Generated<number>
   /** Where a replay of its write-ahead log may begin (`Upload.walMark`). Null before its first commit that said so. */
   wal_mark: string | null
 }
@@ -41,6 +58,8 @@ interface PartitionTable {
   stream_id: number
   leader: number
   leader_epoch: number
+  /** The node that the leader is to hand the partition over to; null when it stays. */
+  target: number | null
 }
 
 interface StreamTable {
@@ -148,6 +167,17 @@ interface ResourceConfigTable {
   value: string
 }
 
+/** One row once there has been a controller: who decides what nodes cannot decide for themselves. */
+interface ControllerTable {
+  /** Always 1; keeps the table at one row. */
+  singleton: number
+  node_id: number
+  /** Grows with each controller; guards what it decides. */
+  epoch: number
+  /** By the database's clock. */
+  lease_until: number
+}
+
 /** Names of the migrations that have run. */
 interface MigrationTable {
   name: string
@@ -170,5 +200,6 @@ export interface Tables {
   resource_config: ResourceConfigTable
   client_quota: ClientQuotaTable
   feature_level: FeatureLevelTable
+  controller: ControllerTable
   migration: MigrationTable
 }

@@ -36,7 +36,7 @@ async function writeForever(url: string, seed: number): Promise<void> {
       partitions: 8,
       configs: { seed: String(seed) },
       internal: false,
-      leader: seed
+      leaders: [seed]
     })
     await metadata.openStreams(
       seed,
@@ -76,7 +76,7 @@ async function writeSome(url: string, seed: number): Promise<void> {
       partitions: 3,
       configs: {},
       internal: false,
-      leader: seed
+      leaders: [seed]
     })
     say(`producers ${await metadata.allocateProducerIds(100)} 0`)
     say(`objects ${(await metadata.prepareObject('main')).id} 0`)

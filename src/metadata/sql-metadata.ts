@@ -19,19 +19,24 @@ import type {
   ClientQuotaChange,
   Compaction,
   ConfiguredType,
+  HandOver,
   Metadata,
   MetadataImage,
   NewTopic,
-  NodeState,
+  NodeLife,
+  NodePlace,
+  PartitionTarget,
   Snapshot,
   StoredObject,
   Topic,
   TopicId,
   Upload
 } from './metadata.ts'
-import { requireNodeEpoch } from './nodes.ts'
+import { announceNode, requireNodeEpoch } from './nodes.ts'
 import { expiredObjects, forgetObjects, knownObjects, prepareObject, renewObjects } from './objects.ts'
+import { handOver, setTargets } from './partition-targets.ts'
 import { setResourceConfigs } from './resource-configs.ts'
+import type { NodeState } from './schema.ts'
 import { allocate } from './sequences.ts'
 import { openStreams, trimStream } from './streams.ts'
 import { createPartitions, createTopic, deleteTopic, randomId, setTopicConfigs } from './topics.ts'
@@ -87,14 +92,26 @@ export class SqlMetadata implements Metadata {
     })
   }
 
+  announceNode(nodeId: number, nodeEpoch: number, state: NodeState, place: NodePlace): Promise<void> {
+    return this.#write((tx, changes) => announceNode(tx, changes, { id: nodeId, epoch: nodeEpoch, state, place }))
+  }
+
+  setTargets(targets: readonly PartitionTarget[]): Promise<void> {
+    return this.#write((tx, changes) => setTargets(tx, changes, targets))
+  }
+
+  handOver(parts: HandOver): Promise<void> {
+    return this.#write((tx, changes) => handOver(tx, changes, parts))
+  }
+
   async createTopic(topic: NewTopic): Promise<Topic> {
     const id = randomId(this.#random)
     await this.#write((tx, changes) => createTopic(tx, changes, topic, id))
     return this.#topic(id)
   }
 
-  async createPartitions(topicId: TopicId, total: number, leader: number): Promise<Topic> {
-    await this.#write((tx, changes) => createPartitions(tx, changes, topicId, total, leader))
+  async createPartitions(topicId: TopicId, total: number, leaders: readonly number[]): Promise<Topic> {
+    await this.#write((tx, changes) => createPartitions(tx, changes, topicId, total, leaders))
     return this.#topic(topicId)
   }
 
@@ -174,7 +191,7 @@ export class SqlMetadata implements Metadata {
     return this.#write((tx, changes) => setFeatureLevels(tx, changes, levels))
   }
 
-  nodeState(nodeId: number): Promise<NodeState | undefined> {
+  nodeLife(nodeId: number): Promise<NodeLife | undefined> {
     return this.#database.read(async (tx) => {
       const node = await tx.selectFrom('node').select('epoch').where('id', '=', nodeId).executeTakeFirst()
       return node === undefined ? undefined : { epoch: node.epoch, changes: await lastSeq(tx) }

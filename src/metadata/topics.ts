@@ -28,7 +28,7 @@ export async function createTopic(tx: Tx, changes: ChangeSet, topic: NewTopic, i
   if (inserted.length === 0) throw new Fault('conflict', `topic ${topic.name} exists already`)
   const configs = Object.entries(topic.configs).map(([name, value]) => ({ topic_id: id, name, value }))
   for (const batch of batches(configs)) await tx.insertInto('topic_config').values(batch).execute()
-  await addPartitions(tx, changes, id, 0, topic.partitions, topic.leader)
+  await addPartitions(tx, changes, id, { from: 0, total: topic.partitions, leaders: topic.leaders })
 }
 
 export async function createPartitions(
@@ -36,7 +36,7 @@ export async function createPartitions(
   changes: ChangeSet,
   topicId: TopicId,
   total: number,
-  leader: number
+  leaders: readonly number[]
 ): Promise<void> {
   const name = await topicName(tx, topicId)
   const row = await tx
@@ -48,7 +48,7 @@ export async function createPartitions(
   if (!Number.isSafeInteger(total) || total <= present) {
     throw new Fault('invalid', `topic ${name} has ${present} partitions already: ask for more than that, not ${total}`)
   }
-  await addPartitions(tx, changes, topicId, present, total, leader)
+  await addPartitions(tx, changes, topicId, { from: present, total, leaders })
 }
 
 /** Adds the partitions [from, total), each with a new stream. */
@@ -56,10 +56,9 @@ async function addPartitions(
   tx: Tx,
   changes: ChangeSet,
   topicId: TopicId,
-  from: number,
-  total: number,
-  leader: number
+  { from, total, leaders }: { readonly from: number; readonly total: number; readonly leaders: readonly number[] }
 ): Promise<void> {
+  if (leaders.length === 0) throw new Fault('invalid', 'partitions need a node that leads them')
   const firstStream = await allocate(tx, 'stream', total - from)
   const streamIds = Array.from({ length: total - from }, (_, n) => firstStream + n)
   for (const ids of batches(streamIds)) {
@@ -69,8 +68,9 @@ async function addPartitions(
       topic_id: topicId,
       partition_index: from + (id - firstStream),
       stream_id: id,
-      leader,
-      leader_epoch: 0
+      leader: leaders[(id - firstStream) % leaders.length] ?? 0,
+      leader_epoch: 0,
+      target: null
     }))
     await tx.insertInto('partition').values(partitions).execute()
   }

@@ -42,7 +42,7 @@ async function onlyStream({ metadata, engine }: Storage, flags: Readonly<Record<
   const configs = flags.objectStoreProfiles === undefined ? {} : { 'longhaul.object.store.profile': 'eu' }
   const topic =
     metadata.image.topic('t') ??
-    (await metadata.createTopic({ name: 't', partitions: 1, configs, internal: false, leader: 1 }))
+    (await metadata.createTopic({ name: 't', partitions: 1, configs, internal: false, leaders: [1] }))
   const ids = topic.partitions.map(({ streamId }) => streamId)
   const [opened] = await engine.open(ids)
   assert.ok(opened !== undefined)

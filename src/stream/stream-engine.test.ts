@@ -155,7 +155,7 @@ class World {
       partitions: STREAMS,
       configs: {},
       internal: false,
-      leader: NODE_ID
+      leaders: [NODE_ID]
     })
     this.topicId = topic.id
     this.streamIds = topic.partitions.map((partition) => partition.streamId)

@@ -133,7 +133,7 @@ export class StoredDataFixture {
     const store = await this.openStore()
     await this.withMetadata(async (metadata) => {
       await metadata.registerNode(NODE_ID)
-      const topic = { configs: {}, internal: false, leader: NODE_ID }
+      const topic = { configs: {}, internal: false, leaders: [NODE_ID] }
       const a = await metadata.createTopic({ ...topic, name: 'a', partitions: 2 })
       const b = await metadata.createTopic({ ...topic, name: 'b', partitions: 1 })
       this.streamIds = [...a.partitions, ...b.partitions].map(({ streamId }) => streamId)

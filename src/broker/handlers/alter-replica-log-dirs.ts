@@ -34,5 +34,5 @@ export function alterReplicaLogDirsHandler(parts: BrokerParts): Handler<AlterRep
 function move({ settings, topics }: BrokerParts, path: string, topic: string, index: number): number {
   if (path !== settings.logDir) return ErrorCode.LOG_DIR_NOT_FOUND
   const exists = topics.partitions(topic).some((partition) => partition.index === index)
-  return exists ? ErrorCode.NONE : ErrorCode.REPLICA_NOT_AVAILABLE
+  return exists ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 }

@@ -39,7 +39,7 @@ export function describeQuorumHandler(parts: BrokerParts): Handler<DescribeQuoru
 }
 
 async function describe({ metadata, settings, clock }: BrokerParts): Promise<PartitionAnswer> {
-  const { epoch = 0, changes = 0 } = (await metadata.nodeState(settings.nodeId)) ?? {}
+  const { epoch = 0, changes = 0 } = (await metadata.nodeLife(settings.nodeId)) ?? {}
   const now = clock.now()
   const voter = {
     replicaId: settings.nodeId,

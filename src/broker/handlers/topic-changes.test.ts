@@ -326,7 +326,7 @@ describe('topic changes', () => {
             'housed',
             [
               [1, ErrorCode.NONE],
-              [2, ErrorCode.REPLICA_NOT_AVAILABLE],
+              [2, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
               [0, ErrorCode.LOG_DIR_NOT_FOUND]
             ]
           ],

@@ -76,7 +76,13 @@ export class CompactionWorld {
     const streamIds: number[] = []
     for (let i = 0; i < streams; i++) {
       const name = `topic-${i}`
-      const topic = await metadata.createTopic({ name, partitions: 1, configs: {}, internal: false, leader: NODE_ID })
+      const topic = await metadata.createTopic({
+        name,
+        partitions: 1,
+        configs: {},
+        internal: false,
+        leaders: [NODE_ID]
+      })
       topicIds.push(topic.id)
       for (const { streamId } of topic.partitions) streamIds.push(streamId)
     }

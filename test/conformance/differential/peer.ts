@@ -9,6 +9,9 @@ const ANSWER_MS = 8000
 /** Timestamps are the same on both sides, so that stored bytes are. */
 export const TIMESTAMP = 1_700_000_000_000
 
+/** Records of cases are years old: Kafka would delete them half a minute after its start. */
+export const ENDLESS = { 'retention.ms': '-1' }
+
 export interface Fixture {
   readonly name: string
   readonly id: string
@@ -30,23 +33,27 @@ export class Peer {
   /** Same on both sides, other for each case and version: what a case puts into the names of its topics and groups. */
   readonly scope: string
   readonly #address: Address
+  /** By key, the same for all that `at` makes. */
+  readonly #shared: Map<string, Promise<unknown>>
   #connection: Promise<RawConnection> | undefined
 
   constructor(
     name: string,
     address: Address,
-    { scope, nodeId = -1, firstLeaderEpoch = 0 }: Pick<Peer, 'scope'> & Partial<Known>
+    { scope, nodeId = -1, firstLeaderEpoch = 0 }: Pick<Peer, 'scope'> & Partial<Known>,
+    shared = new Map<string, Promise<unknown>>()
   ) {
     this.name = name
     this.#address = address
     this.scope = scope
     this.nodeId = nodeId
     this.firstLeaderEpoch = firstLeaderEpoch
+    this.#shared = shared
   }
 
   at(scope: string): Peer {
     const { nodeId, firstLeaderEpoch } = this
-    return new Peer(this.name, this.#address, { scope, nodeId, firstLeaderEpoch })
+    return new Peer(this.name, this.#address, { scope, nodeId, firstLeaderEpoch }, this.#shared)
   }
 
   /** Waits until the broker's coordinators serve, and learns what a case has to know of it. */
@@ -105,9 +112,24 @@ export class Peer {
     return { name, id }
   }
 
+  /** Made once for all cases, which must not change it; `make` gets a peer of its own for the names. */
+  once<Made>(key: string, make: (peer: Peer) => Promise<Made>): Promise<Made> {
+    const made = this.#shared.get(key)
+    if (made !== undefined) return made as Promise<Made>
+    const maker = this.at(`all-${key}-${this.scope.split('-')[0]}`)
+    const making = make(maker).finally(() => maker.close())
+    this.#shared.set(key, making)
+    return making
+  }
+
+  /** As `filledTopic` makes it, for cases that only read. */
+  readableTopic(): Promise<Fixture> {
+    return this.once('filled', (peer) => peer.filledTopic())
+  }
+
   /** A topic with `batches` batches of `records` records each in partition 0, a second apart. */
   async filledTopic(batches = 3, records = 4): Promise<Fixture> {
-    const topic = await this.topic()
+    const topic = await this.topic(1, ENDLESS)
     for (let batch = 0; batch < batches; batch++) {
       const produced = await this.produce(topic.name, [batchOf(records, batch * records)])
       if (produced !== 0) throw new Error(`${this.name}: Produce to ${topic.name} answered ${produced}`)

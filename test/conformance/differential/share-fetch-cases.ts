@@ -70,7 +70,7 @@ function acknowledge(peer: Peer, version: number, one: ShareMember, asked: Asked
 }
 
 /** A member of a group that stands before twelve records in three batches. */
-const reader = async (peer: Peer): Promise<ShareMember> => shareMember(peer, await peer.filledTopic())
+const reader = async (peer: Peer): Promise<ShareMember> => shareMember(peer, await peer.readableTopic())
 
 /** A member that has acquired `maxRecords` in a session whose next epoch is returned. */
 async function acquired(peer: Peer, maxRecords = 4): Promise<{ one: ShareMember; epoch: number }> {

@@ -6,7 +6,6 @@ import { newMemberId } from './consumer-group-cases.ts'
 import { joined } from './group-cases.ts'
 import { type Fixture, inOrder, type Peer } from './peer.ts'
 
-const UNKNOWN_ID = 'AAAAAAAAAAAAAAAAAAAAQQ'
 const GROUP_RESOURCE = 32
 const SET = 0
 const LEAVES = -1
@@ -81,7 +80,7 @@ const heartbeatCases: Case[] = casesOf(
   ['does not know a group whose member has an epoch', joins({ memberEpoch: 5 })],
   ['does not know a group that somebody leaves', joins({ memberEpoch: LEAVES })],
   ['refuses to join without a subscription', joins({ subscribedTopicNames: null })],
-  ['joins with an empty subscription', joins({ subscribedTopicNames: [] })],
+  ['refuses to join with an empty subscription', joins({ subscribedTopicNames: [] })],
   ['joins with topics that are none', joins((peer) => ({ subscribedTopicNames: [peer.scoped('none')] }))],
   ['refuses an empty rack', joins({ rackId: '' })],
   [
@@ -139,10 +138,16 @@ const describeCases: Case[] = casesOf(
 
 /** An empty share group that stands at the earliest record of a topic with twelve. */
 async function emptyGroup(peer: Peer): Promise<ShareMember> {
-  const one = await shareMember(peer, await peer.filledTopic())
+  const one = await shareMember(peer, await peer.readableTopic())
   const { groupId, memberId } = one
   await heartbeat(peer, 1, { groupId, memberId, memberEpoch: LEAVES, subscribedTopicNames: null })
   return one
+}
+
+interface AlterChange {
+  readonly topicName?: string
+  readonly partitionIndex?: number
+  readonly startOffset: number
 }
 
 type OffsetTopics = { topicName: string; partitions: number[] }[] | null
@@ -184,9 +189,12 @@ const offsetCases: Case[] = [
         ])
       }
     ],
-    ['refuses an empty group id', (peer, version) => offsetsOf(peer, version, [{ groupId: '', topics: null }])],
     [
-      'refuses a group of the classic protocol',
+      'tells nothing of an empty group id',
+      (peer, version) => offsetsOf(peer, version, [{ groupId: '', topics: null }])
+    ],
+    [
+      'tells nothing of a group of the classic protocol',
       async (peer, version) => {
         const { groupId } = await joined(peer)
         return offsetsOf(peer, version, [{ groupId, topics: null }])
@@ -220,13 +228,13 @@ const offsetCases: Case[] = [
     [
       'refuses to move a group that has members',
       async (peer, version) => {
-        const { groupId, topic } = await shareMember(peer, await peer.filledTopic())
+        const { groupId, topic } = await shareMember(peer, await peer.readableTopic())
         const topics = [{ topicName: topic.name, partitions: [{ partitionIndex: 0, startOffset: 1 }] }]
         return peer.send(apis.alterShareGroupOffsets, version, { groupId, topics })
       }
     ],
     [
-      'does not know a group',
+      'makes a group that is not there',
       async (peer, version) => {
         const { name: topicName } = await peer.topic()
         const topics = [{ topicName, partitions: [{ partitionIndex: 0, startOffset: 1 }] }]
@@ -306,193 +314,4 @@ const offsetCases: Case[] = [
   ])
 ]
 
-interface AlterChange {
-  readonly topicName?: string
-  readonly partitionIndex?: number
-  readonly startOffset: number
-}
-
-interface StateOptions {
-  readonly groupId?: string
-  readonly topicId?: string
-  readonly partition?: number
-  readonly stateEpoch?: number
-  /** Counted from the first of the partition. */
-  readonly leaderEpoch?: number
-  readonly startOffset?: number
-  readonly stateBatches?: { firstOffset: number; lastOffset: number; deliveryState: number; deliveryCount: number }[]
-}
-
-class SharedPartition {
-  readonly #peer: Peer
-  readonly #topic: Fixture
-
-  constructor(peer: Peer, topic: Fixture) {
-    this.#peer = peer
-    this.#topic = topic
-  }
-
-  initialize(version: number, { stateEpoch = 3, startOffset = 2, ...rest }: StateOptions = {}) {
-    return this.#peer.send(apis.initializeShareGroupState, version, this.#about(rest, { stateEpoch, startOffset }))
-  }
-
-  /** Kafka's coordinator learns of a new topic a little later than the others. */
-  async initialized(): Promise<void> {
-    await eventually('the state has begun', async () => {
-      const { results } = await this.initialize(0)
-      return results[0]?.partitions[0]?.errorCode === 0
-    })
-  }
-
-  write(version: number, { stateEpoch = 3, startOffset = 4, stateBatches = BATCHES, ...rest }: StateOptions = {}) {
-    const state = { stateEpoch, leaderEpoch: this.#epoch(rest), startOffset, deliveryCompleteCount: 1, stateBatches }
-    return this.#peer.send(apis.writeShareGroupState, version, this.#about(rest, state))
-  }
-
-  read(version: number, options: StateOptions = {}) {
-    const asked = this.#about(options, { leaderEpoch: this.#epoch(options) })
-    return this.#peer.send(apis.readShareGroupState, version, asked)
-  }
-
-  summarize(version: number, options: StateOptions = {}) {
-    const asked = this.#about(options, { leaderEpoch: this.#epoch(options) })
-    return this.#peer.send(apis.readShareGroupStateSummary, version, asked)
-  }
-
-  remove(version: number, options: StateOptions = {}) {
-    return this.#peer.send(apis.deleteShareGroupState, version, this.#about(options, {}))
-  }
-
-  #epoch({ leaderEpoch = 0 }: StateOptions): number {
-    return leaderEpoch < 0 ? leaderEpoch : leaderEpoch + this.#peer.firstLeaderEpoch
-  }
-
-  #about<Fields>({ groupId, topicId = this.#topic.id, partition = 0 }: StateOptions, fields: Fields) {
-    const topics = [{ topicId, partitions: [{ partition, ...fields }] }]
-    return { groupId: groupId ?? this.#peer.scoped('group'), topics }
-  }
-}
-
-const BATCHES = [
-  { firstOffset: 4, lastOffset: 6, deliveryState: 0, deliveryCount: 1 },
-  { firstOffset: 7, lastOffset: 9, deliveryState: 2, deliveryCount: 2 }
-]
-
-/** Does `act` to a share partition whose state was begun. */
-const onState = (act: (one: SharedPartition, version: number) => Promise<unknown>, initialized = true) => {
-  return async (peer: Peer, version: number) => {
-    const one = new SharedPartition(peer, await peer.topic())
-    if (initialized) await one.initialized()
-    return act(one, version)
-  }
-}
-
-/** The ways in which a share partition can be the wrong one. */
-const wrong = [
-  ['an empty group id', { groupId: '' }],
-  ['a group that is not', { groupId: 'no-such-group' }],
-  ['a topic that is not', { topicId: UNKNOWN_ID }],
-  ['a partition that is not', { partition: 7 }],
-  ['a negative partition', { partition: -1 }]
-] as const
-
-const stateCases: Case[] = [
-  ...casesOf(
-    apis.initializeShareGroupState,
-    ['begins', onState(async (one, version) => inOrder(await one.initialize(version), await one.read(0)), false)],
-    ...wrong.map(
-      ([name, options]) =>
-        [`answers ${name}`, onState((one, version) => one.initialize(version, options), false)] as const
-    ),
-    ['begins again', onState(async (one, version) => inOrder(await one.initialize(version), await one.read(0)))],
-    [
-      'begins at a newer state epoch',
-      onState(async (one, version) => inOrder(await one.initialize(version, { stateEpoch: 4 }), await one.read(0)))
-    ],
-    ['refuses an older state epoch', onState((one, version) => one.initialize(version, { stateEpoch: 2 }))],
-    [
-      'begins without an offset',
-      onState(
-        async (one, version) => inOrder(await one.initialize(version, { startOffset: -1 }), await one.read(0)),
-        false
-      )
-    ],
-    ['answers a negative state epoch', onState((one, version) => one.initialize(version, { stateEpoch: -1 }), false)]
-  ),
-  ...casesOf(
-    apis.writeShareGroupState,
-    [
-      'writes',
-      onState(async (one, version) => inOrder(await one.write(version), await one.read(0), await one.summarize(1)))
-    ],
-    ...wrong.map(
-      ([name, options]) => [`answers ${name}`, onState((one, version) => one.write(version, options))] as const
-    ),
-    ['answers what was not begun', onState((one, version) => one.write(version), false)],
-    ['refuses an older state epoch', onState((one, version) => one.write(version, { stateEpoch: 2 }))],
-    ['answers a newer state epoch', onState((one, version) => one.write(version, { stateEpoch: 9 }))],
-    [
-      'refuses an older leader epoch',
-      onState(async (one, version) => inOrder(await one.write(version, { leaderEpoch: 3 }), await one.write(version)))
-    ],
-    [
-      'combines what is written in turn',
-      onState(async (one, version) => {
-        await one.write(version)
-        const stateBatches = [{ firstOffset: 5, lastOffset: 7, deliveryState: 4, deliveryCount: 3 }]
-        const answer = await one.write(version, { startOffset: -1, stateBatches })
-        return inOrder(answer, await one.read(0))
-      })
-    ],
-    [
-      'forgets what lies before the start',
-      onState(async (one, version) => {
-        await one.write(version)
-        return inOrder(await one.write(version, { startOffset: 8, stateBatches: [] }), await one.read(0))
-      })
-    ]
-  ),
-  ...casesOf(
-    apis.readShareGroupState,
-    ...wrong.map(
-      ([name, options]) => [`answers ${name}`, onState((one, version) => one.read(version, options))] as const
-    ),
-    ['answers what was not begun', onState((one, version) => one.read(version), false)],
-    [
-      'answers an older leader epoch',
-      onState(async (one, version) => inOrder(await one.write(1, { leaderEpoch: 3 }), await one.read(version)))
-    ],
-    [
-      'takes the leader epoch of who reads',
-      onState(async (one, version) =>
-        inOrder(await one.read(version, { leaderEpoch: 5 }), await one.write(1, { leaderEpoch: 4 }))
-      )
-    ],
-    ['reads without a leader epoch', onState((one, version) => one.read(version, { leaderEpoch: -1 }))]
-  ),
-  ...casesOf(
-    apis.readShareGroupStateSummary,
-    ...wrong.map(
-      ([name, options]) => [`answers ${name}`, onState((one, version) => one.summarize(version, options))] as const
-    ),
-    ['answers what was not begun', onState((one, version) => one.summarize(version), false)],
-    ['tells what was begun', onState((one, version) => one.summarize(version))],
-    [
-      'does not mind an older leader epoch',
-      onState(async (one, version) => inOrder(await one.write(1, { leaderEpoch: 3 }), await one.summarize(version)))
-    ]
-  ),
-  ...casesOf(
-    apis.deleteShareGroupState,
-    [
-      'deletes',
-      onState(async (one, version) => inOrder(await one.remove(version), await one.remove(version), await one.read(0)))
-    ],
-    ...wrong.map(
-      ([name, options]) => [`answers ${name}`, onState((one, version) => one.remove(version, options))] as const
-    )
-  )
-]
-
 export const shareGroupCases: Case[] = [...heartbeatCases, ...describeCases, ...offsetCases]
-export const shareStateCases: Case[] = stateCases

@@ -2,7 +2,7 @@
 import { apis } from '../../faults/apis.ts'
 import { eventually } from '../waiting.ts'
 import { type Case, casesOf } from './case.ts'
-import { newMemberId } from './consumer-group-cases.ts'
+import { groupTopic, newMemberId } from './consumer-group-cases.ts'
 import { joined } from './group-cases.ts'
 import { inOrder, type Peer } from './peer.ts'
 
@@ -79,7 +79,7 @@ const heartbeat = (peer: Peer, version: number, beat: Beat) =>
 const joins =
   (beat: Beat | ((peer: Peer) => Beat) = {}) =>
   async (peer: Peer, version: number) => {
-    await peer.topic(2)
+    await groupTopic(peer)
     return heartbeat(peer, version, typeof beat === 'function' ? beat(peer) : beat)
   }
 
@@ -194,7 +194,7 @@ const heartbeatCases: Case[] = casesOf(
   ['lets a member leave', beats(() => ({ memberEpoch: LEAVES }))],
   ['shuts the application down', beats(() => ({ shutdownApplication: true }))],
   [
-    'tells a member of an older topology that it is stale',
+    'refuses another topology of the same epoch',
     async (peer, version) => {
       const { groupId } = await member(peer)
       const topology = {

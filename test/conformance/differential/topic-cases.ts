@@ -368,10 +368,30 @@ export const topicCases: Case[] = [
       }
     ]
   ),
+  ...casesOf(apis.alterReplicaLogDirs, [
+    'moves a partition to where it is, and none that is none',
+    async (peer, version) => {
+      const { name } = await peer.topic()
+      const { results } = await peer.send(apis.describeLogDirs, 4, { topics: [{ topic: name, partitions: [0] }] })
+      const path = results[0]?.logDir ?? ''
+      const topics = [
+        { name, partitions: [0, 7] },
+        { name: peer.scoped('none'), partitions: [0] }
+      ]
+      return peer.send(apis.alterReplicaLogDirs, version, { dirs: [{ path, topics }] })
+    }
+  ]),
+  ...casesOf(apis.alterReplicaLogDirs, [
+    'does not know a directory',
+    async (peer, version) => {
+      const topics = [{ name: (await peer.topic()).name, partitions: [0, 7] }]
+      return peer.send(apis.alterReplicaLogDirs, version, { dirs: [{ path: '/no/such/directory', topics }] })
+    }
+  ]),
   ...casesOf(apis.describeLogDirs, [
     'tells of the partitions of a topic',
     async (peer, version) => {
-      const { name } = await peer.filledTopic()
+      const { name } = await peer.readableTopic()
       const response = await peer.send(apis.describeLogDirs, version, { topics: [{ topic: name, partitions: [0, 7] }] })
       return response.results.map(({ errorCode, topics }) => ({
         errorCode,

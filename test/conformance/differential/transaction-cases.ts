@@ -13,6 +13,7 @@ import {
   ended,
   init,
   newerEpoch,
+  noName,
   olderEpoch,
   type Producer,
   producer,
@@ -52,7 +53,7 @@ const initCases: Case[] = casesOf(
     }
   ],
   ['bumps the epoch of a producer that names itself', KEEPS_ID, initsAgain(same)],
-  ['takes the epoch before, once it was bumped', KEEPS_ID, initsAgain(olderEpoch)],
+  ['refuses the epoch before, once it was bumped', KEEPS_ID, initsAgain(olderEpoch)],
   ['refuses an epoch that is not yet', KEEPS_ID, initsAgain(newerEpoch)],
   ['refuses an id that is of nobody', KEEPS_ID, initsAgain((by) => ({ ...by, producerId: by.producerId + 100_000 }))],
   ['refuses an id without an epoch', KEEPS_ID, initsAgain((by) => ({ ...by, producerEpoch: -1 }))],
@@ -264,13 +265,20 @@ const commitsAndEnds = (committed: boolean) => async (peer: Peer, version: numbe
   return inOrder(committing, ...pending, await offsetsOf(peer, name, true))
 }
 
-// As with Produce, Kafka mixes up versions of requests that come at once.
-const txnOffsetCommitCases: Case[] = alone(
+// As with Produce, Kafka answers requests that come at once as the oldest of them wants it.
+const unaddedGroupCases: Case[] = alone(
+  apis.txnOffsetCommit,
+  ['answers a group that is not in the transaction', commits(same, {}, false)],
+  ['answers an empty transactional id', commits(noName)]
+)
+
+const txnOffsetCommitCases: Case[] = casesOf(
   apis.txnOffsetCommit,
   ['commits with the transaction', commitsAndEnds(true)],
   ['forgets with the transaction', commitsAndEnds(false)],
-  ...changes.map(([name, change]) => [`answers ${name}`, commits(change)] as const),
-  ['answers a group that is not in the transaction', commits(same, {}, false)],
+  ...changes
+    .filter(([, change]) => change !== noName)
+    .map(([name, change]) => [`answers ${name}`, commits(change)] as const),
   ['refuses long metadata', commits(same, { metadata: 'x'.repeat(5000) })],
   ['does not know a partition', commits(same, { partition: 7 })],
   ['does not know a topic', commits(same, { name: 'no-such-topic' })],
@@ -383,6 +391,7 @@ export const transactionCases: Case[] = [
   ...initCases,
   ...addPartitionsCases,
   ...addOffsetsCases,
+  ...unaddedGroupCases,
   ...txnOffsetCommitCases,
   ...endCases
 ]

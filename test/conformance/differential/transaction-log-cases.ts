@@ -1,7 +1,7 @@
 /** Transactions in the logs: transactional Produce, what read_committed sees, their ends, and who is asked about them. */
 import { apis } from '../../faults/apis.ts'
 import { alone, type Case, casesOf } from './case.ts'
-import { batchOf, type Fixture, inOrder, type Peer, TIMESTAMP } from './peer.ts'
+import { batchOf, ENDLESS, type Fixture, inOrder, type Peer, TIMESTAMP } from './peer.ts'
 import {
   added,
   changes,
@@ -26,7 +26,7 @@ const MAX_BYTES = 1_000_000
 const COORDINATOR_EPOCH = 0
 
 /** The ends of transactions are much younger than the records: Kafka would begin a segment, and a fetch reads only one. */
-const ONE_SEGMENT = { 'segment.ms': '9000000000000' }
+const ONE_SEGMENT = { ...ENDLESS, 'segment.ms': '9000000000000' }
 
 type Writing = Parameters<typeof write>[4]
 
@@ -45,20 +45,34 @@ const writes = (change: (by: Producer) => Producer, writing: Writing | ((peer: P
   }
 }
 
-// Kafka asks the coordinator about several batches at once, and answers all of them as the oldest version wants it.
-const produceCases: Case[] = alone(
+// Kafka asks the coordinator about several batches at once, answers all of them as the oldest version wants it, and
+// takes those of one name for repetitions.
+const unaddedCases: Case[] = alone(
+  apis.produce,
+  ['refuses a transaction of an empty name', writes(same, { transactionalId: '' })],
+  ['answers a partition that was not added', writes(same, { partition: 1 })],
+  [
+    'answers a batch after the end',
+    async (peer, version) => {
+      const { by, topic } = await ready(peer, version)
+      await written(peer, by, topic)
+      await ended(peer, by, true)
+      return write(peer, version, by, topic, { sequence: 2 })
+    }
+  ]
+)
+
+const produceCases: Case[] = casesOf(
   apis.produce,
   ['writes in a transaction', writes(same)],
   ['refuses an older epoch in a transaction', writes(olderEpoch)],
   ['refuses a newer epoch in a transaction', writes(newerEpoch)],
   ['refuses another producer id in a transaction', writes(otherId)],
   ['refuses a transaction of no name', writes(same, { transactionalId: null })],
-  ['refuses a transaction of an empty name', writes(same, { transactionalId: '' })],
   ['refuses a transaction of another name', writes(same, (peer) => ({ transactionalId: peer.scoped('nobody') }))],
   ['takes a batch outside a transaction of a named producer', writes(same, { transactional: false })],
   ['refuses to start a transaction at any sequence', writes(same, { sequence: 7 })],
   ['refuses a partition that is none in a transaction', writes(same, { partition: 9 })],
-  ['answers a partition that was not added', writes(same, { partition: 1 })],
   [
     'refuses a gap in a transaction, and answers a duplicate',
     async (peer, version) => {
@@ -67,15 +81,6 @@ const produceCases: Case[] = alone(
       const again = await write(peer, version, by, topic)
       const gap = await write(peer, version, by, topic, { sequence: 9 })
       return inOrder(first, again, gap, await write(peer, version, by, topic, { sequence: 2 }))
-    }
-  ],
-  [
-    'answers a batch after the end',
-    async (peer, version) => {
-      const { by, topic } = await ready(peer, version)
-      await written(peer, by, topic)
-      await ended(peer, by, true)
-      return write(peer, version, by, topic, { sequence: 2 })
     }
   ],
   [
@@ -111,7 +116,9 @@ const produceCases: Case[] = alone(
 /** Partition 0 holds: two plain records, two aborted, a plain one, two committed, two aborted by another, two open. */
 async function mixedLog(peer: Peer): Promise<{ topic: Fixture; open: Producer }> {
   const topic = await peer.topic(1, ONE_SEGMENT)
-  const [first, second] = [await producer(peer, 'first'), await producer(peer, 'second')]
+  // The transaction that stays open must not time out.
+  const patient = { transactionTimeoutMs: 900_000 }
+  const [first, second] = [await producer(peer, 'first', patient), await producer(peer, 'second')]
   await peer.produce(topic.name, [batchOf(2)])
   await written(peer, first, topic)
   await peer.produce(topic.name, [batchOf(1, 50)])
@@ -128,6 +135,9 @@ async function mixedLog(peer: Peer): Promise<{ topic: Fixture; open: Producer }>
   return { topic, open: first }
 }
 
+/** The same for all that only read it. */
+const readableLog = (peer: Peer) => peer.once('mixed', mixedLog)
+
 function fetch(
   peer: Peer,
   version: number,
@@ -143,7 +153,7 @@ function fetch(
 }
 
 const reads = (offset: number, isolationLevel: number, limit?: number) => async (peer: Peer, version: number) =>
-  fetch(peer, version, (await mixedLog(peer)).topic, offset, isolationLevel, limit)
+  fetch(peer, version, (await readableLog(peer)).topic, offset, isolationLevel, limit)
 
 /** Where the wire format of the answer changes. */
 const FETCH_VERSIONS: readonly [number, number] = [11, 100]
@@ -170,7 +180,7 @@ const fetchCases: Case[] = casesOf(
 )
 
 const lists = (timestamp: number, isolationLevel: number) => async (peer: Peer, version: number) => {
-  const { topic } = await mixedLog(peer)
+  const { topic } = await readableLog(peer)
   const topics = [{ name: topic.name, partitions: [{ partitionIndex: 0, timestamp, currentLeaderEpoch: -1 }] }]
   return peer.send(apis.listOffsets, version, { replicaId: -1, isolationLevel, topics })
 }
@@ -253,7 +263,7 @@ const describeProducersCases: Case[] = casesOf(
   [
     'tells of the open transaction, and of no partition that is none',
     async (peer, version) => {
-      const { topic } = await mixedLog(peer)
+      const { topic } = await readableLog(peer)
       const topics = [
         { name: topic.name, partitionIndexes: [0, 9] },
         { name: peer.scoped('none'), partitionIndexes: [0] }
@@ -268,7 +278,7 @@ const describeProducersCases: Case[] = casesOf(
   [
     'tells of no producer',
     async (peer, version) => {
-      const { name } = await peer.filledTopic()
+      const { name } = await peer.readableTopic()
       return peer.send(apis.describeProducers, version, { topics: [{ name, partitionIndexes: [0] }] })
     }
   ],
@@ -375,6 +385,7 @@ const fencing: Case[] = casesOf(
 )
 
 export const transactionLogCases: Case[] = [
+  ...unaddedCases,
   ...produceCases,
   ...fetchCases,
   ...listOffsetsCases,

@@ -52,10 +52,10 @@ export async function settled<Answer extends { readonly errorCode: number }>(ask
 }
 
 /** A producer whose epoch is not the first, so that there is an older one. */
-export async function producer(peer: Peer, label = 'txn'): Promise<Producer> {
+export async function producer(peer: Peer, label = 'txn', options: InitOptions = {}): Promise<Producer> {
   const transactionalId = peer.scoped(label)
-  await settled(() => init(peer, 4, transactionalId))
-  const { errorCode, producerId, producerEpoch } = await settled(() => init(peer, 4, transactionalId))
+  await settled(() => init(peer, 4, transactionalId, options))
+  const { errorCode, producerId, producerEpoch } = await settled(() => init(peer, 4, transactionalId, options))
   if (errorCode !== 0) throw new Error(`InitProducerId answered ${errorCode}`)
   return { transactionalId, producerId, producerEpoch }
 }

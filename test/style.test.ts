@@ -26,6 +26,7 @@ const npmScriptsMax = 12
 const adapters: Readonly<Record<string, readonly string[]>> = {
   'src/main.ts': ['node:fs', 'process.env', 'setInterval'],
   'src/metadata/directory-lock.ts': ['node:fs'],
+  'src/metadata/postgres-database.ts': ['node:fs'],
   'src/metadata/sqlite-database.ts': ['node:fs'],
   'src/node/storage.ts': ['node:fs'],
   'src/object-store/directory-object-store.ts': ['node:fs', 'node:fs/promises'],

@@ -4,8 +4,9 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
 import type { ClientMetrics } from './client-metrics-settings.ts'
+import type { ClusterView } from './cluster-view.ts'
 import { Features } from './features.ts'
-import { movesOfOneNode, type PartitionMoves } from './partition-moves.ts'
+import { type PartitionMoves, partitionMoves } from './partition-moves.ts'
 import { ClientQuotas } from './quotas/client-quotas.ts'
 import { ClientTelemetry } from './telemetry/client-telemetry.ts'
 
@@ -21,7 +22,7 @@ export interface AdministrationOptions {
   readonly random: Random
   readonly log: Log
   readonly metadata: Metadata
-  readonly nodeId: number
+  readonly cluster: ClusterView
   readonly clientMetrics: ClientMetrics
 }
 
@@ -32,6 +33,6 @@ export function createAdministration(options: AdministrationOptions): Administra
     features: new Features(image),
     quotas: new ClientQuotas({ clock, image }),
     telemetry: new ClientTelemetry({ clock, random, log, subscriptions: options.clientMetrics }),
-    moves: movesOfOneNode(options.nodeId)
+    moves: partitionMoves(metadata, options.cluster)
   }
 }

@@ -8,6 +8,7 @@ import { clusterApis } from './apis/cluster-apis.ts'
 import { configApis } from './apis/config-apis.ts'
 import { groupApis } from './apis/group-apis.ts'
 import { logApis } from './apis/log-apis.ts'
+import { securityApis } from './apis/security-apis.ts'
 import { shareApis } from './apis/share-apis.ts'
 import { streamsGroupApis } from './apis/streams-group-apis.ts'
 import { topicApis } from './apis/topic-apis.ts'
@@ -29,7 +30,8 @@ export function apiTable(parts: BrokerParts, coordinators: Coordinators): ApiTab
     ...shareApis(parts, coordinators.shares),
     ...transactionApis(parts, coordinators),
     ...configApis(parts),
-    ...clusterApis(parts),
+    ...clusterApis(parts, coordinators),
+    ...securityApis(parts),
     api(ApiVersionsRequest, ApiVersionsResponse, apiVersionsHandler(ranges, parts.features), {
       refuse: refuseApiVersions(ranges)
     })

@@ -4,15 +4,16 @@
  */
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
+import type { Database } from '../metadata/database.ts'
+import { openDatabase } from '../metadata/open-database.ts'
 import { SqlMetadata } from '../metadata/sql-metadata.ts'
-import { openDatabase } from '../metadata/sqlite-database.ts'
 import { FaultyObjectStore } from '../object-store/faulty-object-store.ts'
 import { MemoryObjectStore } from '../object-store/memory-object-store.ts'
 import { singleObjectStore } from '../object-store/single-object-store.ts'
 import { silentLog } from '../runtime/log.ts'
-import { seededRandom } from '../runtime/random.ts'
+import { type Random, seededRandom } from '../runtime/random.ts'
 import { VirtualClock } from '../runtime/virtual-clock.ts'
-import { StreamEngine } from '../stream/stream-engine.ts'
+import { StreamEngine, type StreamEngineSettings } from '../stream/stream-engine.ts'
 import { FileWal } from '../stream/wal/file-wal.ts'
 import { MemoryWalDevice } from '../stream/wal/memory-wal-device.ts'
 import { Reader, Writer } from '../wire/buffers.ts'
@@ -26,22 +27,34 @@ import { readBatches } from '../wire/records/records.ts'
 import type { InferInput } from '../wire/schema.ts'
 import { createAdministration } from './administration.ts'
 import { type ApiTable, apiTable } from './apis.ts'
+import { AppendDelays } from './append-delays.ts'
 import type { BrokerParts, BrokerSettings } from './broker-parts.ts'
+import { ClusterView } from './cluster-view.ts'
 import { type Coordinators, closeCoordinators, createCoordinators, resumeTransactions } from './coordinators.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { GroupCoordinator } from './groups/group-coordinator.ts'
 import { anonymousPeer } from './handler.ts'
+import { LedPartitions } from './led-partitions.ts'
+import { type NodeCalls, noNodes } from './nodes/node-calls.ts'
 import type { Partition } from './partition/partition.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Throttling } from './quotas/throttling.ts'
+import type { NodeSecurity } from './security/node-security.ts'
 import { LiveSettings } from './settings/live-settings.ts'
-import { Topics } from './topics.ts'
+import { LiveTopicSettings, Topics } from './topics.ts'
 import type { TransactionVerification } from './transactions/transaction-partitions.ts'
 import { UnsentBytes } from './unsent-bytes.ts'
 
 const NODE_ID = 1
+
+/** What the brokers of a cluster share. */
+export interface SharedFixture {
+  readonly clock: VirtualClock
+  readonly database: Database
+  readonly store: FaultyObjectStore
+}
 /** Real time after which a call that does not end is given up; only thread-pool work (compression) takes any. */
 const PATIENCE_MS = 20_000
 
@@ -106,18 +119,28 @@ export interface FixtureOptions {
   readonly sessionsMax?: number
   readonly producerExpirationMs?: number
   readonly logCacheBytes?: number
+  /** Of an earlier life. */
+  readonly disk?: MemoryWalDevice
+  /** Undefined: it is a cluster of its own. */
+  readonly shared?: SharedFixture
+  /** The other brokers; none by default. */
+  readonly nodes?: NodeCalls
+  readonly security?: NodeSecurity
   /** In place of the transaction coordinator. */
   readonly transactionVerification?: TransactionVerification
 }
 
 export class BrokerFixture {
-  readonly clock = new VirtualClock()
+  readonly clock: VirtualClock
   readonly store: FaultyObjectStore
+  readonly nodeId: number
   readonly options: FixtureOptions
   metadata!: SqlMetadata
   device: MemoryWalDevice
   engine!: StreamEngine
+  led!: LedPartitions
   topics!: Topics
+  nodeEpoch = 0
   sessions!: FetchSessions
   coordinators!: Coordinators
   parts!: BrokerParts
@@ -127,18 +150,23 @@ export class BrokerFixture {
   peer = anonymousPeer(50_000)
   /** How long its connection was not to be read, for each answer that said so. */
   readonly muted: number[] = []
-  readonly #random = seededRandom(7)
+  readonly #random: Random
   #closed = new AbortController()
 
   private constructor(options: FixtureOptions) {
     this.options = options
-    this.store = new FaultyObjectStore({ store: new MemoryObjectStore(), random: this.#random, clock: this.clock })
-    this.device = new MemoryWalDevice({ random: this.#random, clock: this.clock })
+    this.nodeId = options.settings?.nodeId ?? SETTINGS.nodeId
+    this.clock = options.shared?.clock ?? new VirtualClock()
+    this.#random = seededRandom(6 + this.nodeId)
+    const { clock } = this
+    this.store =
+      options.shared?.store ?? new FaultyObjectStore({ store: new MemoryObjectStore(), random: this.#random, clock })
+    this.device = options.disk ?? new MemoryWalDevice({ random: this.#random, clock: this.clock })
   }
 
   static async start(options: FixtureOptions = {}): Promise<BrokerFixture> {
     const fixture = new BrokerFixture(options)
-    const database = await openDatabase('sqlite::memory:')
+    const database = options.shared?.database ?? (await openDatabase('sqlite::memory:'))
     fixture.metadata = await SqlMetadata.open({ database, clock: fixture.clock, random: fixture.#random })
     await fixture.run(fixture.#open())
     return fixture
@@ -149,6 +177,7 @@ export class BrokerFixture {
     this.#closed.abort()
     this.#closed = new AbortController()
     closeCoordinators(this.coordinators)
+    await this.run(this.led.close())
     const device = disk ?? this.device.kill()
     // Takes down the timers of the old life; its log can no longer be written.
     await this.run(this.engine.close().catch(() => undefined))
@@ -156,9 +185,20 @@ export class BrokerFixture {
     await this.run(this.#open())
   }
 
+  /** The process dies. Returns its disk, as others find it. */
+  async kill(): Promise<MemoryWalDevice> {
+    this.#closed.abort()
+    closeCoordinators(this.coordinators)
+    await this.run(this.led.close())
+    const device = this.device.kill()
+    await this.run(this.engine.close().catch(() => undefined))
+    return device
+  }
+
   async close(): Promise<void> {
     this.#closed.abort()
     closeCoordinators(this.coordinators)
+    await this.run(this.led.close())
     await this.run(this.engine.close())
     await this.metadata.close()
   }
@@ -240,23 +280,15 @@ export class BrokerFixture {
     const { clock, metadata } = this
     const random = this.#random
     const log = silentLog
-    const nodeEpoch = await metadata.registerNode(NODE_ID)
+    const nodeEpoch = await metadata.registerNode(this.nodeId)
+    this.nodeEpoch = nodeEpoch
     const wal = new FileWal({ device: this.device, clock, random, log, segmentBytes: 1 << 20, bytesMax: 1 << 24 })
-    const { logCacheBytes = 1 << 24 } = this.options
-    const settings = {
-      logCacheBytes,
-      blockCacheBytes: 1 << 16,
-      coldReadBytesPerSecond: 0,
-      uploadBytes: 1 << 24,
-      uploadIntervalMs: 3_600_000,
-      compactionIntervalMs: 3_600_000,
-      objectGraceMs: 3_600_000
-    }
+    const settings = engineSettings(this.options)
     const stores = singleObjectStore(this.store)
     // Tests take the device away to crash the broker.
     const failed = () => undefined
     this.engine = new StreamEngine({
-      nodeId: NODE_ID,
+      nodeId: this.nodeId,
       nodeEpoch,
       clock,
       random,
@@ -270,6 +302,27 @@ export class BrokerFixture {
     await this.engine.recover()
   }
 
+  #openTopics({ advertisedHost: host, rack }: BrokerSettings, live: LiveSettings): ClusterView {
+    const { clock, metadata, nodeId, nodeEpoch, engine } = this
+    const { producerExpirationMs = 86_400_000 } = this.options
+    const settings = new LiveTopicSettings(() => live.topicDefaults())
+    const self = { nodeId, host, port: 9091 + nodeId, rack }
+    const cluster = new ClusterView({ nodeId, image: () => metadata.image, self: () => self })
+    this.led = new LedPartitions({
+      nodeId,
+      nodeEpoch,
+      clock,
+      log: silentLog,
+      metadata,
+      engine,
+      settings: (topic) => settings.of(topic),
+      producerExpirationMs,
+      mayServe: () => true
+    })
+    this.topics = new Topics({ clock, metadata, cluster, led: this.led, settings })
+    return cluster
+  }
+
   async #open(): Promise<void> {
     await this.#openEngine()
     const { clock, metadata, options } = this
@@ -277,15 +330,7 @@ export class BrokerFixture {
     const log = silentLog
     const brokerSettings = { ...SETTINGS, ...options.settings }
     const live = new LiveSettings(metadata.image, brokerSettings)
-    const { producerExpirationMs = 86_400_000 } = options
-    this.topics = new Topics({
-      nodeId: NODE_ID,
-      clock,
-      metadata,
-      engine: this.engine,
-      defaults: () => live.topicDefaults(),
-      producerExpirationMs
-    })
+    const cluster = this.#openTopics(brokerSettings, live)
     this.sessions = new FetchSessions(random, options.sessionsMax ?? 1000)
     const producerIds = new ProducerIds(metadata)
     this.coordinators = createCoordinators({
@@ -293,6 +338,9 @@ export class BrokerFixture {
       random,
       log,
       topics: this.topics,
+      cluster,
+      nodes: options.nodes ?? noNodes,
+      subscribe: (listener) => metadata.subscribe(listener),
       offsetsPartitions: 2,
       shareStatePartitions: 2,
       transactionPartitions: 2,
@@ -302,23 +350,39 @@ export class BrokerFixture {
       ...(options.transactionVerification && { transactionVerification: options.transactionVerification })
     })
     this.parts = {
-      ...createAdministration({ clock, random, log, metadata, nodeId: NODE_ID, clientMetrics: live.clientMetrics }),
+      ...createAdministration({ clock, random, log, metadata, cluster, clientMetrics: live.clientMetrics }),
       clock,
+      random,
+      ...(options.security && { security: options.security }),
       log,
       metadata,
       settings: brokerSettings,
       live,
+      cluster,
+      appendDelays: new AppendDelays(),
       topics: this.topics,
       sessions: this.sessions,
       unsent: new UnsentBytes(64 * 1024 * 1024),
       producerIds,
-      advertisedPort: () => 9092,
       storedBytes: (streamId) => this.engine.storedBytes(streamId)
     }
     this.apis = apiTable(this.parts, this.coordinators)
     this.dispatcher = new Dispatcher(this.apis, new Throttling(this.parts))
-    await this.topics.open()
+    await this.led.open()
     await resumeTransactions(this.coordinators, this.topics)
+  }
+}
+
+/** Nothing is uploaded by itself. */
+export function engineSettings({ logCacheBytes = 1 << 24 }: FixtureOptions): StreamEngineSettings {
+  return {
+    logCacheBytes,
+    blockCacheBytes: 1 << 16,
+    coldReadBytesPerSecond: 0,
+    uploadBytes: 1 << 24,
+    uploadIntervalMs: 3_600_000,
+    compactionIntervalMs: 3_600_000,
+    objectGraceMs: 3_600_000
   }
 }
 

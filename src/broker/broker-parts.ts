@@ -2,11 +2,15 @@
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
+import type { Random } from '../runtime/random.ts'
+import type { AppendDelays } from './append-delays.ts'
+import type { ClusterView } from './cluster-view.ts'
 import type { Features } from './features.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { PartitionMoves } from './partition-moves.ts'
 import type { ProducerIds } from './producer-ids.ts'
 import type { ClientQuotas } from './quotas/client-quotas.ts'
+import type { NodeSecurity } from './security/node-security.ts'
 import type { LiveSettings } from './settings/live-settings.ts'
 import type { LogLevel } from './settings/logger-levels.ts'
 import type { ClientTelemetry } from './telemetry/client-telemetry.ts'
@@ -33,6 +37,7 @@ export interface BrokerSettings {
 
 export interface BrokerParts {
   readonly clock: Clock
+  readonly random: Random
   readonly log: Log
   readonly metadata: Metadata
   readonly settings: BrokerSettings
@@ -40,6 +45,8 @@ export interface BrokerParts {
   readonly live: LiveSettings
   /** Of the node's log; undefined where it cannot be changed. */
   readonly logLevel?: LogLevel
+  readonly cluster: ClusterView
+  readonly appendDelays: AppendDelays
   readonly topics: Topics
   readonly sessions: FetchSessions
   readonly unsent: UnsentBytes
@@ -48,8 +55,8 @@ export interface BrokerParts {
   readonly quotas: ClientQuotas
   readonly telemetry: ClientTelemetry
   readonly moves: PartitionMoves
-  /** The port that clients are told to connect to; known once the broker listens. */
-  readonly advertisedPort: () => number
+  /** Undefined: this broker has no others to talk to, and authenticates nobody. */
+  readonly security?: NodeSecurity
   /** Bytes that the storage engine holds, for DescribeLogDirs. */
   readonly storedBytes: (streamId: number) => number
 }

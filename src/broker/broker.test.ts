@@ -21,7 +21,7 @@ const METADATA = pair(MetadataRequest, MetadataResponse)
 
 describe('broker', () => {
   it('serves clients over TCP: from the name of a topic to its records, woken by the append', async () => {
-    const { engine, metadata, ...fixture } = await startStorage()
+    const { engine, nodeEpoch, metadata, ...fixture } = await startStorage()
     const broker = new Broker({
       clock: systemClock,
       random: systemRandom,
@@ -29,6 +29,8 @@ describe('broker', () => {
       metadata,
       engine,
       settings: fixture.settings,
+      nodeEpoch,
+      mayServe: () => true,
       host: '127.0.0.1',
       port: 0,
       frameBytesMax: 1 << 20,
@@ -54,6 +56,8 @@ describe('broker', () => {
 
 async function startStorage() {
   const fixture = await BrokerFixture.start()
-  const { engine, metadata, parts } = fixture
-  return { engine, metadata, settings: parts.settings, close: () => fixture.close() }
+  // The broker under test leads everything.
+  await fixture.led.close()
+  const { engine, nodeEpoch, metadata, parts } = fixture
+  return { engine, nodeEpoch, metadata, settings: parts.settings, close: () => fixture.close() }
 }

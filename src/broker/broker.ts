@@ -6,20 +6,32 @@ import type { Random } from '../runtime/random.ts'
 import type { StreamEngine } from '../stream/stream-engine.ts'
 import { type Administration, createAdministration } from './administration.ts'
 import { apiTable } from './apis.ts'
+import { AppendDelays } from './append-delays.ts'
 import type { BrokerSettings } from './broker-parts.ts'
+import { ClusterView } from './cluster-view.ts'
 import { compactedLogs } from './compaction/compacted-log.ts'
 import { LogCleaner } from './compaction/log-cleaner.ts'
-import { type Coordinators, closeCoordinators, createCoordinators, resumeTransactions } from './coordinators.ts'
+import {
+  type Coordinators,
+  type CoordinatorsOptions,
+  closeCoordinators,
+  createCoordinators,
+  resumeTransactions
+} from './coordinators.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { KafkaServer } from './kafka-server.ts'
+import { LedPartitions } from './led-partitions.ts'
+import { NodeClients } from './nodes/node-clients.ts'
+import { tcpNodeTransport } from './nodes/tcp-node-transport.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Throttling } from './quotas/throttling.ts'
 import { RequestMemory } from './request-memory.ts'
 import { Retention } from './retention.ts'
+import type { NodeSecurity } from './security/node-security.ts'
 import { LiveSettings } from './settings/live-settings.ts'
 import type { LogLevel } from './settings/logger-levels.ts'
-import { Topics } from './topics.ts'
+import { LiveTopicSettings, Topics } from './topics.ts'
 import { UnfinishedFrames } from './unfinished-frames.ts'
 import { UnsentBytes } from './unsent-bytes.ts'
 
@@ -35,6 +47,10 @@ export interface BrokerOptions {
   readonly metadata: Metadata
   readonly engine: StreamEngine
   readonly settings: BrokerSettings
+  /** From `Metadata.registerNode`. */
+  readonly nodeEpoch: number
+  /** See `LedPartitionsParts.mayServe`. */
+  readonly mayServe: () => boolean
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
@@ -45,15 +61,21 @@ export interface BrokerOptions {
   readonly offsetMapBytes: number
   readonly groupInitialRebalanceDelayMs: number
   readonly groupMinSessionTimeoutMs: number
+  /** Undefined: this broker says to nobody who it is, and authenticates nobody. */
+  readonly security?: NodeSecurity
   /** Of `log`, if it can be changed. */
   readonly logLevel?: LogLevel
 }
 
 export class Broker {
   readonly topics: Topics
+  readonly topicSettings: LiveTopicSettings
+  readonly led: LedPartitions
+  readonly appendDelays = new AppendDelays()
   readonly #options: BrokerOptions
   readonly #coordinators: Coordinators
   readonly #administration: Administration
+  readonly #nodes: NodeClients
   readonly #retention: Retention
   readonly #cleaner: LogCleaner
   readonly #server: KafkaServer
@@ -64,35 +86,30 @@ export class Broker {
     const live = new LiveSettings(metadata.image, settings)
     const producerIds = new ProducerIds(metadata)
     this.#options = options
-    this.topics = new Topics({
-      nodeId: settings.nodeId,
-      clock,
-      metadata,
-      engine,
-      defaults: () => live.topicDefaults(),
+    const { nodeId } = settings
+    this.topicSettings = new LiveTopicSettings(() => live.topicDefaults())
+    const cluster = new ClusterView({
+      nodeId,
+      image: () => metadata.image,
+      self: () => ({ nodeId, host: settings.advertisedHost, port: this.#server.port, rack: settings.rack })
+    })
+    this.led = new LedPartitions({
+      ...options,
+      nodeId,
+      settings: (topic) => this.topicSettings.of(topic),
       get producerExpirationMs() {
         return Number(live.brokerValue('producer.id.expiration.ms'))
       }
     })
-    this.#coordinators = createCoordinators({
-      clock,
-      random,
-      log,
-      topics: this.topics,
-      offsetsPartitions: OFFSETS_PARTITIONS,
-      groupSettings: {
-        initialRebalanceDelayMs: options.groupInitialRebalanceDelayMs,
-        minSessionTimeoutMs: options.groupMinSessionTimeoutMs
-      },
-      groupSettingsOf: live.groupSettings,
-      producerIds,
-      transactionVersion: () => (this.#administration.features.level('transaction.version') >= 2 ? 2 : 0)
-    })
+    this.topics = new Topics({ clock, metadata, cluster, led: this.led, settings: this.topicSettings })
+    this.#nodes = createNodes(options, cluster)
+    const transactionVersion = () => (this.#administration.features.level('transaction.version') >= 2 ? 2 : 0)
+    const surroundings = { topics: this.topics, cluster, nodes: this.#nodes, producerIds, transactionVersion }
+    this.#coordinators = coordinatorsOf(options, live, surroundings)
     this.#retention = new Retention({ clock, log, topics: this.topics, metadata })
     this.#cleaner = createCleaner(options, this.topics)
-    const { nodeId } = settings
     const { clientMetrics } = live
-    this.#administration = createAdministration({ clock, random, log, metadata, nodeId, clientMetrics })
+    this.#administration = createAdministration({ clock, random, log, metadata, cluster, clientMetrics })
     const unsent = new UnsentBytes(options.requestMemoryBytes)
     const parts = {
       ...this.#administration,
@@ -102,11 +119,14 @@ export class Broker {
       metadata,
       settings,
       live,
+      random,
+      ...(options.security && { security: options.security }),
       ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
+      cluster,
+      appendDelays: this.appendDelays,
       topics: this.topics,
       sessions: new FetchSessions(random, FETCH_SESSIONS_MAX),
       producerIds,
-      advertisedPort: () => this.#server.port,
       storedBytes: (streamId: number) => engine.storedBytes(streamId)
     }
     const dispatcher = new Dispatcher(apiTable(parts, this.#coordinators), new Throttling(parts))
@@ -126,7 +146,7 @@ export class Broker {
 
   /** Opens all partitions, then the port: the first request finds everything. */
   async start(): Promise<void> {
-    await this.topics.open()
+    await this.led.open()
     await resumeTransactions(this.#coordinators, this.topics)
     this.#retention.start()
     this.#cleaner.start()
@@ -137,8 +157,43 @@ export class Broker {
   async close(): Promise<void> {
     await Promise.all([this.#retention.close(), this.#cleaner.close()])
     closeCoordinators(this.#coordinators)
+    this.#nodes.close()
     await this.#server.close()
+    await this.led.close()
   }
+}
+
+function coordinatorsOf(
+  options: BrokerOptions,
+  live: LiveSettings,
+  surroundings: Pick<CoordinatorsOptions, 'topics' | 'cluster' | 'nodes' | 'producerIds' | 'transactionVersion'>
+): Coordinators {
+  const { clock, random, log, metadata } = options
+  return createCoordinators({
+    ...surroundings,
+    clock,
+    random,
+    log,
+    subscribe: (listener) => metadata.subscribe(listener),
+    offsetsPartitions: OFFSETS_PARTITIONS,
+    groupSettings: {
+      initialRebalanceDelayMs: options.groupInitialRebalanceDelayMs,
+      minSessionTimeoutMs: options.groupMinSessionTimeoutMs
+    },
+    groupSettingsOf: live.groupSettings
+  })
+}
+
+function createNodes({ clock, random, log, metadata, security }: BrokerOptions, cluster: ClusterView): NodeClients {
+  return new NodeClients({
+    clock,
+    random,
+    log,
+    transport: tcpNodeTransport,
+    cluster,
+    subscribe: (listener) => metadata.subscribe(listener),
+    ...(security && { clusterSecret: security.clusterSecret })
+  })
 }
 
 function createCleaner({ clock, log, metadata, engine, offsetMapBytes }: BrokerOptions, topics: Topics): LogCleaner {

@@ -3,7 +3,8 @@
  *
  * Requests are taken up in the order in which they came and answered in that order. A produce request only has to be
  * appended before the next request is taken up, so that a pipelining producer fills one group commit; everything
- * else is answered first. Whatever is wrong with the bytes of a connection ends that connection and no other.
+ * else is answered first. Another broker's requests are all taken up at once: many clients stand behind one of its
+ * connections. Whatever is wrong with the bytes of a connection ends that connection and no other.
  *
  * A client above a quota is answered at once and read no further until its time is over (KIP-219).
  */
@@ -20,6 +21,8 @@ import type { UnsentBytes } from './unsent-bytes.ts'
 
 /** Requests of one connection that may be under way before it is read no further. */
 const IN_FLIGHT_MAX = 64
+/** The same of a connection of another broker. */
+const NODE_IN_FLIGHT_MAX = 1024
 /** Bytes of one connection that may wait to be taken up before it is read no further. */
 const QUEUED_BYTES_MAX = 1024 * 1024
 
@@ -139,6 +142,7 @@ export class Connection {
     try {
       for (;;) {
         if (this.#mutedUntil > 0) await this.#unmuted()
+        if (this.#origin.peer.isRefused) return
         const frame = this.#queue.shift()
         if (frame === undefined) return
         this.#queuedBytes -= frame.length
@@ -153,8 +157,12 @@ export class Connection {
     }
   }
 
+  get #inFlightMax(): number {
+    return this.#origin.peer.isNode ? NODE_IN_FLIGHT_MAX : IN_FLIGHT_MAX
+  }
+
   #isFull(): boolean {
-    return this.#inFlight >= IN_FLIGHT_MAX || this.#socket.writableNeedDrain
+    return this.#inFlight >= this.#inFlightMax || this.#socket.writableNeedDrain
   }
 
   /** `undefined` when the next frame may be taken at once, as nearly always when a producer pipelines. */
@@ -167,8 +175,9 @@ export class Connection {
     if (admission !== undefined) return this.#takeAfter(admission, call, release)
     const room = call.pipelined ? this.#parts.room() : undefined
     if (room !== undefined) return this.#startAfter(room, call, release)
+    const isAwaited = this.#isAwaited(call)
     const answered = this.#start(call, release)
-    return call.pipelined ? undefined : answered
+    return isAwaited ? answered : undefined
   }
 
   async #takeAfter(admission: Promise<void>, call: PreparedCall, release: () => void): Promise<void> {
@@ -186,8 +195,14 @@ export class Connection {
       release()
       return
     }
+    const isAwaited = this.#isAwaited(call)
     const answered = this.#start(call, release)
-    if (!call.pipelined) await answered
+    if (isAwaited) await answered
+  }
+
+  /** Whether the next request is taken up only when this one is answered. */
+  #isAwaited({ pipelined }: PreparedCall): boolean {
+    return !pipelined && !this.#origin.peer.isNode
   }
 
   /** Resolves when everything up to this call is answered, or the connection is closed. */
@@ -205,6 +220,7 @@ export class Connection {
       // Awaited first and together, so that a rejection is never left unobserved behind the other.
       const [, chunks] = await Promise.all([before, response])
       if (chunks !== undefined && !this.#closed.signal.aborted) this.#write(chunks)
+      if (this.#origin.peer.isRefused) this.#end()
     } finally {
       release()
     }
@@ -220,10 +236,15 @@ export class Connection {
     })
   }
 
+  /** Closes once the answer has left. */
+  #end(): void {
+    process.nextTick(() => this.#socket.end(() => this.close()))
+  }
+
   #finished(memory: RequestMemory, bytes: number): void {
     this.#inFlight--
     memory.release(bytes)
-    if (this.#inFlight < IN_FLIGHT_MAX) this.#wake()
+    if (this.#inFlight < this.#inFlightMax) this.#wake()
   }
 
   #waitForRoom(): Promise<void> {

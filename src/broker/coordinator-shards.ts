@@ -25,12 +25,14 @@ export interface CoordinatorShard {
   close(error: ClosedError): void
 }
 
-export interface CoordinatorShardsParts<Shard extends CoordinatorShard> {
+export interface CoordinatorShardsParts<Shard extends CoordinatorShard, Opened extends RecordLog> {
   readonly clock: Clock
   readonly log: Log
-  readonly logs: RecordLogs
+  readonly logs: Pick<RecordLogs, 'partitionCount' | 'serves'> & {
+    open(partition: number): Promise<Opened | undefined>
+  }
   /** `onFailed`: to be called when the shard has given up, so that it is loaded anew. */
-  readonly make: (partition: number, recordLog: RecordLog, onFailed: () => void) => Shard
+  readonly make: (partition: number, recordLog: Opened, onFailed: () => void) => Shard
   /**
    * How long a request waits for its partition to be loaded before it hears COORDINATOR_LOAD_IN_PROGRESS. Zero is what
    * Kafka does; a short wait spares the very first request to a partition a round of retries.
@@ -45,12 +47,12 @@ interface Slot<Shard> {
   loading: Promise<void>
 }
 
-export class CoordinatorShards<Shard extends CoordinatorShard> {
-  readonly #parts: CoordinatorShardsParts<Shard>
+export class CoordinatorShards<Shard extends CoordinatorShard, Opened extends RecordLog = RecordLog> {
+  readonly #parts: CoordinatorShardsParts<Shard, Opened>
   readonly #slots = new Map<number, Slot<Shard>>()
   #closed = false
 
-  constructor(parts: CoordinatorShardsParts<Shard>) {
+  constructor(parts: CoordinatorShardsParts<Shard, Opened>) {
     this.#parts = parts
   }
 
@@ -103,6 +105,8 @@ export class CoordinatorShards<Shard extends CoordinatorShard> {
   }
 
   async #wait(partition: number): Promise<Shard | RouteError> {
+    // What is in memory says nothing any more once somebody else may have gone on from the log.
+    if (!this.#parts.logs.serves(partition)) return 'NOT_COORDINATOR'
     const slot = this.#slot(partition)
     if (slot.route !== 'COORDINATOR_LOAD_IN_PROGRESS') return slot.route
     const patience = new AbortController()

@@ -2,6 +2,8 @@
 import type { Clock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
+import type { ClusterView } from './cluster-view.ts'
+import { CoordinatorPlaces } from './coordinator-places.ts'
 import type { GroupSettingsOf } from './group-settings.ts'
 import { createConsumerGroups } from './groups/consumer/consumer-composition.ts'
 import type { ConsumerGroups } from './groups/consumer/consumer-groups.ts'
@@ -16,11 +18,15 @@ import { streamsGroupRules } from './groups/streams/streams-group-rules.ts'
 import { StreamsGroups } from './groups/streams/streams-groups.ts'
 import type { TopicDirectory } from './groups/topic-directory.ts'
 import { InternalTopicLogs } from './internal-topic-logs.ts'
+import { type FollowingCoordinator, followLeadership } from './leadership.ts'
+import type { NodeCalls } from './nodes/node-calls.ts'
 import type { ProducerIds } from './producer-ids.ts'
 import type { RecordLogs } from './record-log.ts'
-import { OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC } from './topic-names.ts'
+import { OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_STATE_TOPIC } from './topic-names.ts'
 import type { Topics } from './topics.ts'
 import { LocalTransactionEnds } from './transactions/local-transaction-ends.ts'
+import { RoutedTransactionEnds } from './transactions/routed-transaction-ends.ts'
+import { RoutedVerification } from './transactions/routed-verification.ts'
 import type { TransactionVersion } from './transactions/transaction.ts'
 import { TransactionCoordinator } from './transactions/transaction-coordinator.ts'
 import type { TransactionEnds, TransactionVerification } from './transactions/transaction-partitions.ts'
@@ -38,9 +44,13 @@ export interface Coordinators {
   readonly transactions: TransactionCoordinator
   /** Ends transactions in the partitions led here. */
   readonly transactionEnds: TransactionEnds
-  /** Confirms to the leader of a partition that it is part of a transaction. */
+  /** Confirms to the leader of a partition that it is part of a transaction, whichever broker knows. */
   readonly transactionVerification: TransactionVerification
   readonly shares: ShareCoordinators
+  /** Which broker coordinates what, by the type that FindCoordinator asks for. */
+  readonly places: Readonly<Record<'group' | 'transaction' | 'share', CoordinatorPlaces>>
+  /** Ends it that coordinators come and go with the partitions that this broker leads. */
+  readonly stopFollowing: () => void
 }
 
 /** Kafka's default of `share.coordinator.state.topic.num.partitions`. */
@@ -55,6 +65,11 @@ export interface CoordinatorsOptions {
   readonly random: Random
   readonly log: Log
   readonly topics: Topics
+  readonly cluster: ClusterView
+  /** The other brokers. */
+  readonly nodes: NodeCalls
+  /** See `Metadata.subscribe`. */
+  readonly subscribe: (listener: () => void) => () => void
   /** Of `__consumer_offsets`, when the first group comes (Kafka's `offsets.topic.num.partitions`). */
   readonly offsetsPartitions: number
   /** Of `__share_group_state`, when the first share group comes. */
@@ -73,25 +88,52 @@ export interface CoordinatorsOptions {
 }
 
 export function createCoordinators(options: CoordinatorsOptions): Coordinators {
-  const transactionVerification: TransactionVerification = options.transactionVerification ?? {
-    verify: (request) => transactions.verify(request)
-  }
+  const { clock, log, topics, cluster, nodes } = options
+  const transactionLogs = createTransactionLogs(options)
+  const transaction = new CoordinatorPlaces({ topic: TRANSACTION_STATE_TOPIC, logs: transactionLogs, cluster })
+  const { nodeId } = cluster
+  const local: TransactionVerification = { verify: (request) => transactions.verify(request) }
+  const transactionVerification =
+    options.transactionVerification ?? new RoutedVerification({ nodeId, local, places: transaction, nodes })
   const ofGroups = createGroups(options, transactionVerification)
-  const { clock, topics } = options
-  const transactionEnds = new LocalTransactionEnds({ clock, topics, offsets: ofGroups.groups })
-  const transactions: TransactionCoordinator = createTransactions(options, transactionEnds)
-  return { ...ofGroups, transactions, transactionEnds, transactionVerification }
+  const { groups, groupShards, offsetsLogs, shares } = ofGroups
+  const transactionEnds = new LocalTransactionEnds({ clock, topics, offsets: groups })
+  const ends = new RoutedTransactionEnds({ local: transactionEnds, cluster, nodes })
+  const transactions: TransactionCoordinator = createTransactions(options, transactionLogs, ends)
+  const group = new CoordinatorPlaces({ topic: OFFSETS_TOPIC, logs: offsetsLogs, cluster })
+  const places = { group, transaction, share: shares.places }
+  const stopFollowing = followLeadership({
+    log,
+    topics,
+    subscribe: options.subscribe,
+    coordinators: new Map<string, FollowingCoordinator>([
+      [OFFSETS_TOPIC, groupShards],
+      [TRANSACTION_STATE_TOPIC, transactions],
+      [SHARE_STATE_TOPIC, shares.states]
+    ]),
+    onClosed: (partition) => shares.shares.partitions.partitionClosed(partition),
+    // Where nothing was ever committed there is nothing to forget, nor a reason to make the topic for it.
+    onDeleted: async (topic) => {
+      if (topics.get(OFFSETS_TOPIC) !== undefined) await groups.forgetTopic(topic)
+    }
+  })
+  return { ...ofGroups, transactions, transactionEnds, transactionVerification, places, stopFollowing }
+}
+
+function createTransactionLogs({ topics, clock, transactionPartitions }: CoordinatorsOptions): InternalTopicLogs {
+  const partitions = transactionPartitions ?? TRANSACTION_STATE_PARTITIONS
+  return new InternalTopicLogs({ topic: TRANSACTION_STATE_TOPIC, partitions, topics, clock })
 }
 
 function createGroups(options: CoordinatorsOptions, verification: TransactionVerification) {
-  const { clock, random, log, topics, groupSettingsOf: settingsOf } = options
+  const { clock, random, log, topics, cluster, nodes, groupSettingsOf: settingsOf } = options
   const settings = { ...defaultCoordinatorSettings, ...options.groupSettings }
   const directory = topicDirectory(topics)
   const streams = { settings: settingsOf, topics: directory, membersMax: STREAMS_MEMBERS_MAX }
   const streamsRules = streamsGroupRules(streams)
   const route = (groupId: string) => groupShards.route(groupId)
   const { shareStatePartitions: statePartitions = SHARE_STATE_PARTITIONS } = options
-  const onShares = { clock, log, topics, directory, groupSettings: settingsOf, statePartitions, route }
+  const onShares = { clock, log, topics, cluster, nodes, directory, groupSettings: settingsOf, statePartitions, route }
   const { coordinators: shares, rules: shareRules } = createShareCoordinators(onShares)
   const consumers = createConsumerGroups({ clock, random, topics: directory, settings, settingsOf })
   const offsetsPartitions = { topic: OFFSETS_TOPIC, partitions: options.offsetsPartitions, topics, clock }
@@ -118,13 +160,17 @@ function createGroups(options: CoordinatorsOptions, verification: TransactionVer
   return { groups, groupShards, consumerGroups: consumers.groups(groupShards), streamsGroups, shares, offsetsLogs }
 }
 
-function createTransactions(options: CoordinatorsOptions, ends: TransactionEnds): TransactionCoordinator {
-  const { clock, log, topics, producerIds, transactionPartitions: partitions = TRANSACTION_STATE_PARTITIONS } = options
+function createTransactions(
+  options: CoordinatorsOptions,
+  logs: RecordLogs,
+  ends: TransactionEnds
+): TransactionCoordinator {
+  const { clock, log, producerIds } = options
   return new TransactionCoordinator({
     clock,
     log,
     ends,
-    logs: new InternalTopicLogs({ topic: TRANSACTION_STATE_TOPIC, partitions, topics, clock }),
+    logs,
     settings: { ...DEFAULT_TRANSACTION_SETTINGS, ...options.transactionSettings },
     nextProducerId: () => producerIds.next(),
     version: options.transactionVersion,
@@ -139,7 +185,7 @@ export async function resumeTransactions({ transactions }: Coordinators, topics:
 
 function topicDirectory(topics: Topics): TopicDirectory {
   return {
-    topicExists: (topic, partition) => topics.partition(topic, partition) !== undefined,
+    topicExists: (topic, partition) => topics.get(topic)?.partitions[partition] !== undefined,
     topicName: (id) => topics.byId(id)?.name,
     topicId: (topic) => topics.get(topic)?.id,
     partitionCount: (topic) => topics.get(topic)?.partitions.length,
@@ -149,7 +195,8 @@ function topicDirectory(topics: Topics): TopicDirectory {
 }
 
 /** Nobody is answered by them any more; what they were storing may still become durable. */
-export function closeCoordinators({ groupShards, shares, transactions }: Coordinators): void {
+export function closeCoordinators({ groupShards, shares, transactions, stopFollowing }: Coordinators): void {
+  stopFollowing()
   transactions.close()
   closeShareCoordinators(shares)
   groupShards.close()

@@ -12,9 +12,11 @@ import {
 import type { ApiMessage } from '../wire/message.ts'
 import type { Api } from './api.ts'
 import type { ApiTable } from './apis.ts'
-import type { RequestContext } from './handler.ts'
+import type { Peer, RequestContext } from './handler.ts'
 import { quotaClient } from './quotas/mutation-answers.ts'
 import type { Throttling } from './quotas/throttling.ts'
+import { authenticate } from './security/authentication.ts'
+import type { SaslExchange } from './security/sasl-exchange.ts'
 
 export interface Origin extends Omit<RequestContext, 'apiVersion' | 'clientId'> {
   /** Called before an answer leaves whose client has to wait: nothing is read from the connection for so long. */
@@ -44,6 +46,8 @@ export class Dispatcher {
 
   /** Fault `invalid` when the bytes are not a request this broker knows: the connection has to be closed. */
   prepare(frame: Buffer, origin: Origin): PreparedCall {
+    const { sasl } = origin.peer
+    if (sasl?.isBare && !sasl.isOver) return { pipelined: false, start: () => takeBareToken(origin.peer, sasl, frame) }
     const reader = new Reader(frame)
     const header = decodeRequestHeader(reader, this.#isFlexible)
     const api = this.#apis.get(header.apiKey)
@@ -60,12 +64,21 @@ export class Dispatcher {
       closed: origin.closed
     }
     const throttling = this.#throttling
-    if (throttling?.active) {
+    // Quotas are for clients: what brokers owe each other waits for nobody.
+    if (throttling?.active && !origin.peer.isNode) {
       const call = { api, header, request, context, frameBytes: frame.length, mute: origin.mute }
       return { pipelined: api.pipelined, start: () => runThrottled(throttling, call) }
     }
     return { pipelined: api.pipelined, start: () => run(api, header, request, context) }
   }
+}
+
+/** A token without a header, after SaslHandshake v0; whoever is not let in gets no answer. */
+async function takeBareToken(peer: Peer, exchange: SaslExchange, token: Buffer): Promise<readonly Buffer[]> {
+  const answer = authenticate(peer, exchange, token)
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(answer.length)
+  return [length, answer]
 }
 
 async function run(

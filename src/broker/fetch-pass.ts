@@ -9,8 +9,10 @@ import type { Entry } from '../stream/entry.ts'
 import { ErrorCode } from '../wire/error-codes.ts'
 import type { FetchResponse } from '../wire/messages/fetch.ts'
 import type { InferInput } from '../wire/schema.ts'
+import type { ClusterView } from './cluster-view.ts'
 import { codeOf } from './fault-codes.ts'
 import type { FetchTarget } from './fetch-sessions.ts'
+import { leaderHint } from './leader-hints.ts'
 import type { Partition } from './partition/partition.ts'
 import type { Topics } from './topics.ts'
 import type { UnsentBytes } from './unsent-bytes.ts'
@@ -29,7 +31,7 @@ export interface FetchRead {
 export interface FetchPassParts {
   readonly topics: Topics
   readonly unsent: UnsentBytes
-  readonly nodeId: number
+  readonly cluster: ClusterView
   readonly targets: readonly FetchTarget[]
   /** Targets name their topics by id. */
   readonly byId: boolean
@@ -88,7 +90,7 @@ export class FetchPass {
     const target = this.#parts.targets[place] as FetchTarget
     const partition = this.#find(target)
     if (partition === undefined) {
-      this.#keep(place, unknown(target, this.#isUnknownId(target)))
+      this.#keep(place, this.#absent(target))
       return undefined
     }
     const { bytesMax, unsent } = this.#parts
@@ -120,8 +122,13 @@ export class FetchPass {
     return name === undefined ? undefined : topics.partition(name, index)
   }
 
-  #isUnknownId({ topicId }: FetchTarget): boolean {
-    return this.#parts.byId && this.#parts.topics.byId(topicId) === undefined
+  #absent(target: FetchTarget): FetchRead {
+    const { topics, cluster, byId, leaderNamed } = this.#parts
+    const name = byId ? topics.byId(target.topicId)?.name : target.topic
+    const errorCode = name === undefined ? ErrorCode.UNKNOWN_TOPIC_ID : topics.absence(name, target.index)
+    const isElsewhere = errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER
+    const currentLeader = leaderNamed && isElsewhere ? leaderHint(cluster, name ?? '', target.index) : undefined
+    return { target, partition: undefined, answer: failure(target, errorCode, currentLeader), bytes: 0 }
   }
 
   #readPartition(partition: Partition, target: FetchTarget, room: number): FetchRead | Promise<FetchRead> {
@@ -192,7 +199,9 @@ export class FetchPass {
 
   #failed(partition: Partition, target: FetchTarget, errorCode: number): FetchRead {
     const stale = this.#parts.leaderNamed && errorCode === ErrorCode.FENCED_LEADER_EPOCH
-    const currentLeader = stale ? { leaderId: this.#parts.nodeId, leaderEpoch: partition.leaderEpoch } : undefined
+    const currentLeader = stale
+      ? { leaderId: this.#parts.cluster.nodeId, leaderEpoch: partition.leaderEpoch }
+      : undefined
     return { target, partition, answer: failure(target, errorCode, currentLeader), bytes: 0 }
   }
 }
@@ -258,11 +267,6 @@ function failure(
     abortedTransactions: null,
     records: NO_RECORDS
   }
-}
-
-function unknown(target: FetchTarget, unknownId: boolean): FetchRead {
-  const errorCode = unknownId ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-  return { target, partition: undefined, answer: failure(target, errorCode, undefined), bytes: 0 }
 }
 
 /**

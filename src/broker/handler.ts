@@ -1,10 +1,17 @@
 /** What the dispatcher and the handlers of single APIs agree on. */
 import type { ApiMessage } from '../wire/message.ts'
+import type { SaslExchange } from './security/sasl-exchange.ts'
 
 /** What a connection has learned of its client so far. One per connection. */
 export interface Peer {
   /** Name of the principal, which quotas go by: `ANONYMOUS` until the client has authenticated. */
   principal: string
+  /** Another broker of the cluster, which has proved to be one. */
+  isNode: boolean
+  /** How it says who it is; undefined before SaslHandshake. */
+  sasl: SaslExchange | undefined
+  /** It was not let in: its connection ends with the answer that is under way. */
+  isRefused: boolean
   readonly port: number
   /** As the client said in ApiVersions (KIP-511); null before. */
   softwareName: string | null
@@ -12,7 +19,15 @@ export interface Peer {
 }
 
 export function anonymousPeer(port: number): Peer {
-  return { principal: 'ANONYMOUS', port, softwareName: null, softwareVersion: null }
+  return {
+    principal: 'ANONYMOUS',
+    isNode: false,
+    sasl: undefined,
+    isRefused: false,
+    port,
+    softwareName: null,
+    softwareVersion: null
+  }
 }
 
 /** Where a request came from and how it wants to be answered. One per request. */

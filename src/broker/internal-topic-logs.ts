@@ -50,6 +50,10 @@ export class InternalTopicLogs implements PrunableRecordLogs {
     return (await topics.ensure(topic, partitions, { ...CONFIGS, ...configs }, true)).partitions.length
   }
 
+  serves(index: number): boolean {
+    return this.#parts.topics.partition(this.#parts.topic, index) !== undefined
+  }
+
   async open(index: number): Promise<PrunableRecordLog | undefined> {
     const partition = this.#parts.topics.partition(this.#parts.topic, index)
     return partition === undefined ? undefined : new PartitionRecordLog(partition, this.#parts.clock)

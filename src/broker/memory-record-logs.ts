@@ -78,6 +78,10 @@ export class MemoryRecordLogs implements PrunableRecordLogs {
     }
   }
 
+  serves(): boolean {
+    return true
+  }
+
   /** When what is held back is released. */
   async #turn(): Promise<void> {
     const held = this.#held

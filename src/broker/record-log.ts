@@ -79,6 +79,8 @@ export interface RecordLogs {
   partitionCount(): Promise<number>
   /** Undefined when this broker does not lead the partition. */
   open(partition: number): Promise<RecordLog | undefined>
+  /** False while this broker may not speak for the partition, although it may have it open: somebody else may lead it. */
+  serves(partition: number): boolean
 }
 
 export interface PrunableRecordLogs extends RecordLogs {

@@ -1,99 +1,155 @@
 /**
- * The topics of the cluster as this broker serves them: their settings, and the open partitions it leads.
+ * The topics of the cluster: their settings, and those of their partitions that are open here.
  *
- * Changes go to the metadata first and are served once they are there. Changes of one topic name run one after another,
- * so that none meets a topic half made or half gone.
+ * Topics are as the metadata image shows them; changes go to the metadata, and are done when the partitions of them that
+ * this broker leads are open. Changes of one topic name by this broker run one after another, so that none meets a topic
+ * half made or half gone.
  */
+import { pinsOf } from '../cluster/balance-view.ts'
 import type { Metadata, Topic } from '../metadata/metadata.ts'
-import type { Clock } from '../runtime/clock.ts'
-import type { StreamEngine } from '../stream/stream-engine.ts'
-import type { Captured } from '../stream/uploader.ts'
-import { Partition } from './partition/partition.ts'
+import { type Clock, sleep } from '../runtime/clock.ts'
+import { isFault } from '../runtime/fault.ts'
+import { ErrorCode } from '../wire/error-codes.ts'
+import type { ClusterView } from './cluster-view.ts'
+import type { LedPartitions } from './led-partitions.ts'
+import type { Partition } from './partition/partition.ts'
 import { type TopicDefaults, type TopicSettings, topicSettings } from './topic-settings.ts'
 
+/** How long a request waits for a partition that is on its way in or out. */
+const SETTLE_MS_MAX = 3_000
+/** Between two looks into the database for the sake of misled requests. */
+const REFRESH_MS_MIN = 50
+
 export interface TopicsParts {
-  readonly nodeId: number
   readonly clock: Clock
   readonly metadata: Metadata
-  readonly engine: StreamEngine
-  /** The same object until one of them changes. */
-  readonly defaults: () => TopicDefaults
-  /** Milliseconds without an append after which a producer is forgotten (Kafka's `producer.id.expiration.ms`). */
-  readonly producerExpirationMs: number
+  readonly cluster: ClusterView
+  readonly led: LedPartitions
+  readonly settings: LiveTopicSettings
 }
 
-interface ServedTopic {
-  topic: Topic
-  settings: TopicSettings
-  /** What the settings were made with. */
-  defaults: TopicDefaults
-  readonly partitions: (Partition | undefined)[]
+/** Why a partition cannot be served here. */
+export type PartitionError = 3 | 6
+
+/** The settings of topics with the defaults that hold now. */
+export class LiveTopicSettings {
+  /** The same object until one of them changes. */
+  readonly #defaults: () => TopicDefaults
+  readonly #known = new WeakMap<Topic, { defaults: TopicDefaults; settings: TopicSettings }>()
+
+  constructor(defaults: () => TopicDefaults) {
+    this.#defaults = defaults
+  }
+
+  /** Defaults may change under a topic at any time: one comparison tells. A topic that changes is another object. */
+  of(topic: Topic): TopicSettings {
+    const defaults = this.#defaults()
+    const known = this.#known.get(topic)
+    if (known?.defaults === defaults) return known.settings
+    const settings = topicSettings(topic.configs, defaults)
+    this.#known.set(topic, { defaults, settings })
+    return settings
+  }
 }
 
 export class Topics {
   readonly #parts: TopicsParts
-  readonly #served = new Map<string, ServedTopic>()
-  readonly #byStream = new Map<number, Partition>()
   /** Per topic name, when all changes asked for so far are done. */
   readonly #changing = new Map<string, Promise<unknown>>()
-  #revision = 0
+  /** By stream: what requests wait for that came before it was known whether the partition is here. */
+  readonly #waiting = new Map<number, Promise<void>>()
+  #refreshing: Promise<void> | undefined
+  #refreshedAt = Number.NEGATIVE_INFINITY
 
   constructor(parts: TopicsParts) {
     this.#parts = parts
   }
 
-  /** Opens every partition this broker leads. */
-  async open(): Promise<void> {
-    const topics = [...this.#parts.metadata.image.topics()]
-    await this.#openPartitions(topics)
-  }
-
-  /** Rises whenever a topic appears, grows, is configured or goes. */
+  /** Grows whenever a topic appears, grows, is configured, moves or goes. */
   get revision(): number {
-    return this.#revision
+    return this.#image.topicsRevision
   }
 
   get(name: string): Topic | undefined {
-    return this.#served.get(name)?.topic
+    return this.#image.topic(name)
   }
 
   byId(id: string): Topic | undefined {
-    const name = this.#parts.metadata.image.topicById(id)?.name
-    const topic = name === undefined ? undefined : this.get(name)
-    // The name may be that of an older or newer topic.
-    return topic?.id === id ? topic : undefined
+    return this.#image.topicById(id)
   }
 
-  names(): Iterable<string> {
-    return this.#served.keys()
+  *names(): Iterable<string> {
+    for (const { name } of this.#image.topics()) yield name
   }
 
   all(): Topic[] {
-    return [...this.#served.values()].map((served) => served.topic)
+    return [...this.#image.topics()]
   }
 
   /** The open partition, if this broker leads it. */
   partition(topicName: string, index: number): Partition | undefined {
-    return this.#served.get(topicName)?.partitions[index]
+    const row = this.get(topicName)?.partitions[index]
+    return row === undefined ? undefined : this.#parts.led.get(row.streamId)
   }
 
+  /** What a client is told of a partition that is not open here. */
+  absence(topicName: string, index: number): PartitionError {
+    const isThere = this.get(topicName)?.partitions[index] !== undefined
+    return isThere ? ErrorCode.NOT_LEADER_OR_FOLLOWER : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+  }
+
+  /** Those of a topic's partitions that are open here. */
   partitions(topicName: string): readonly Partition[] {
-    return (this.#served.get(topicName)?.partitions ?? []).filter((p) => p !== undefined)
+    const rows = this.get(topicName)?.partitions ?? []
+    return rows.flatMap(({ streamId }) => this.#parts.led.get(streamId) ?? [])
   }
 
   settings(topicName: string): TopicSettings | undefined {
-    const served = this.#served.get(topicName)
-    return served === undefined ? undefined : this.#settingsOf(served)
+    const topic = this.get(topicName)
+    return topic === undefined ? undefined : this.#parts.settings.of(topic)
   }
 
-  /** Fault `conflict` when the name is taken. */
+  /** See `LedPartitions.onOpened`. */
+  onOpened(listener: (partition: Partition) => void): () => void {
+    return this.#parts.led.onOpened(listener)
+  }
+
+  /** See `LedPartitions.onClosed`. */
+  onClosed(listener: (partition: Partition) => void): () => void {
+    return this.#parts.led.onClosed(listener)
+  }
+
+  /**
+   * When it will be known whether a partition is open here; undefined when it is known already. A client that comes
+   * because another broker sent it here may be ahead of what this one has heard.
+   */
+  settling(topic: Topic | undefined, index: number): Promise<void> | undefined {
+    const row = topic?.partitions[index]
+    if (row === undefined) return undefined
+    const { led, cluster } = this.#parts
+    const { streamId } = row
+    // Whoever comes later waits as well, or it would overtake those that came before.
+    const known = this.#waiting.size === 0 ? undefined : this.#waiting.get(streamId)
+    if (known !== undefined) return known
+    const moving = led.settling(streamId)
+    if (moving === undefined && (led.get(streamId) !== undefined || cluster.isAlone)) return undefined
+    const name = topic?.name ?? ''
+    const arrival = () => (this.get(name)?.partitions[index]?.leader === cluster.nodeId ? led.reconcile() : undefined)
+    const waiting = this.#patiently(moving ?? this.#refresh().then(arrival)).finally(() =>
+      this.#waiting.delete(streamId)
+    )
+    this.#waiting.set(streamId, waiting)
+    return waiting
+  }
+
+  /** Fault `conflict` when the name is taken. `leaders`: of the partitions in turn; by default spread over the cluster. */
   create(
     name: string,
     partitions: number,
     configs: Readonly<Record<string, string>>,
-    internal = false
+    options: { readonly internal?: boolean; readonly leaders?: readonly number[] } = {}
   ): Promise<Topic> {
-    return this.#exclusive(name, () => this.#create(name, partitions, configs, internal))
+    return this.#exclusive(name, () => this.#create(name, partitions, configs, options))
   }
 
   /** Like `create`, but content with what is there. */
@@ -105,14 +161,23 @@ export class Topics {
   ): Promise<Topic> {
     const existing = this.get(name)
     if (existing !== undefined && !this.#changing.has(name)) return existing
-    return this.#exclusive(name, async () => this.get(name) ?? this.#create(name, partitions, configs, internal))
+    return this.#exclusive(name, async () => {
+      try {
+        return this.get(name) ?? (await this.#create(name, partitions, configs, { internal }))
+      } catch (error) {
+        // Another broker was faster.
+        const made = isFault(error, 'conflict') ? this.get(name) : undefined
+        if (made === undefined) throw error
+        return made
+      }
+    })
   }
 
   /** Fault `missing` when the topic is gone. */
-  grow(topic: Topic, total: number): Promise<void> {
+  grow(topic: Topic, total: number, leaders = this.#spread(pinsOf(topic.configs))): Promise<void> {
     return this.#exclusive(topic.name, async () => {
-      const grown = await this.#parts.metadata.createPartitions(topic.id, total, [this.#parts.nodeId])
-      await this.#openPartitions([grown])
+      await this.#parts.metadata.createPartitions(topic.id, total, leaders)
+      await this.#parts.led.reconcile()
     })
   }
 
@@ -120,21 +185,19 @@ export class Topics {
   delete(topic: Topic): Promise<void> {
     return this.#exclusive(topic.name, async () => {
       await this.#parts.metadata.deleteTopic(topic.id)
-      const served = this.#served.get(topic.name)
-      this.#served.delete(topic.name)
-      this.#revision++
-      for (const { streamId } of served?.topic.partitions ?? topic.partitions) {
-        this.#byStream.delete(streamId)
-        this.#parts.engine.discard(streamId)
-      }
+      await this.#parts.led.reconcile()
     })
   }
 
   /** Fault `missing` when the topic is gone. */
   configure(topic: Topic, changes: Readonly<Record<string, string | undefined>>): Promise<void> {
     return this.#exclusive(topic.name, async () => {
-      this.#serve(await this.#parts.metadata.setTopicConfigs(topic.id, changes))
+      await this.#parts.metadata.setTopicConfigs(topic.id, changes)
     })
+  }
+
+  get #image() {
+    return this.#parts.metadata.image
   }
 
   async #exclusive<T>(name: string, change: () => Promise<T>): Promise<T> {
@@ -152,84 +215,54 @@ export class Topics {
     name: string,
     partitions: number,
     configs: Readonly<Record<string, string>>,
-    internal: boolean
+    {
+      internal = false,
+      leaders = this.#spread(pinsOf(configs))
+    }: { readonly internal?: boolean; readonly leaders?: readonly number[] }
   ): Promise<Topic> {
-    const leaders = [this.#parts.nodeId]
-    // A creation that failed half-way, recorded and never opened, is finished instead of refused.
-    const half = this.#served.has(name) ? undefined : this.#parts.metadata.image.topic(name)
-    const topic = half ?? (await this.#parts.metadata.createTopic({ name, partitions, configs, internal, leaders }))
-    await this.#openPartitions([topic])
+    const topic = await this.#parts.metadata.createTopic({ name, partitions, configs, internal, leaders })
+    await this.#parts.led.reconcile()
     return this.get(name) ?? topic
   }
 
-  async #openPartitions(topics: readonly Topic[]): Promise<void> {
-    const { engine, metadata, clock, nodeId } = this.#parts
-    const topicOf = new Map<number, Topic>()
-    for (const topic of topics) {
-      for (const p of topic.partitions) {
-        if (p.leader === nodeId && !this.#byStream.has(p.streamId)) topicOf.set(p.streamId, topic)
+  /** Brokers that take partitions, those that lead fewest first; only pinned ones, if one of these does. */
+  #spread(pins: readonly number[]): readonly number[] {
+    const all = this.#parts.cluster.receivers()
+    const pinned = all.filter((id) => pins.includes(id))
+    const receivers = pinned.length > 0 ? pinned : all
+    if (receivers.length === 1) return receivers
+    const counts = new Map(receivers.map((id) => [id, 0]))
+    for (const { partitions } of this.#image.topics()) {
+      for (const { leader } of partitions) {
+        const count = counts.get(leader)
+        if (count !== undefined) counts.set(leader, count + 1)
       }
     }
-    const streams = await engine.open([...topicOf.keys()])
-    const opened = new Map(streams.map((o) => [o.stream.id, o]))
-    for (const { name } of topics) {
-      // Read again: opening has moved the leader epochs.
-      const topic = metadata.image.topic(name)
-      if (topic === undefined) continue
-      const served = this.#serve(topic)
-      for (const p of topic.partitions) {
-        const found = opened.get(p.streamId)
-        if (found === undefined) continue
-        const partition = await Partition.open(
-          {
-            topicName: name,
-            topicId: topic.id,
-            index: p.index,
-            leaderEpoch: p.leaderEpoch,
-            stream: found.stream,
-            settings: () => this.#settingsOf(served)
-          },
-          found.snapshot,
-          clock.now()
-        )
-        this.#byStream.set(p.streamId, partition)
-        found.own({
-          capture: (startOffset, endOffset) => this.#capture(partition, startOffset, endOffset),
-          profile: () => served.settings.objectStoreProfile
+    return receivers.toSorted((a, b) => (counts.get(a) ?? 0) - (counts.get(b) ?? 0) || a - b)
+  }
+
+  /** One look for all that wait, and none too soon after the last. */
+  #refresh(): Promise<void> {
+    const { clock, metadata } = this.#parts
+    if (this.#refreshing === undefined) {
+      const waitMs = this.#refreshedAt + REFRESH_MS_MIN - clock.monotonic()
+      const due = waitMs > 0 ? sleep(clock, waitMs) : Promise.resolve()
+      this.#refreshing = due
+        .then(() => {
+          this.#refreshedAt = clock.monotonic()
+          return metadata.poll()
         })
-        served.partitions[p.index] = partition
-      }
+        .finally(() => {
+          this.#refreshing = undefined
+        })
     }
+    return this.#refreshing
   }
 
-  #serve(topic: Topic): ServedTopic {
-    this.#revision++
-    const defaults = this.#parts.defaults()
-    const settings = topicSettings(topic.configs, defaults)
-    const served = this.#served.get(topic.name)
-    if (served !== undefined && served.topic.id === topic.id) {
-      served.topic = topic
-      served.settings = settings
-      served.defaults = defaults
-      return served
-    }
-    const fresh = { topic, settings, defaults, partitions: [] }
-    this.#served.set(topic.name, fresh)
-    return fresh
-  }
-
-  /** Defaults may change under a topic at any time: one comparison tells. */
-  #settingsOf(served: ServedTopic): TopicSettings {
-    const defaults = this.#parts.defaults()
-    if (served.defaults !== defaults) {
-      served.defaults = defaults
-      served.settings = topicSettings(served.topic.configs, defaults)
-    }
-    return served.settings
-  }
-
-  #capture(partition: Partition, startOffset: number, endOffset: number): Captured {
-    const expireBeforeMs = this.#parts.clock.now() - this.#parts.producerExpirationMs
-    return partition.capture(startOffset, endOffset, expireBeforeMs)
+  /** That it could not be told in time is told by the partition's absence. */
+  async #patiently(known: Promise<void>): Promise<void> {
+    const patience = new AbortController()
+    await Promise.race([known.catch(() => undefined), sleep(this.#parts.clock, SETTLE_MS_MAX, patience.signal)])
+    patience.abort()
   }
 }

@@ -13,7 +13,7 @@ import { exampleStatus } from './status-example-fixture.ts'
 
 describe('the command line', () => {
   test('help of every command shows an example or its commands, on standard output, with status 0', async () => {
-    for (const command of ['', 'topic', 'group', 'device', 'storage']) {
+    for (const command of ['', 'topic', 'group', 'device', 'storage', 'cluster', 'broker', 'partition']) {
       const { status, output, errors } = await runCommand([...command.split(' ').filter(Boolean), '--help'])
       assert.deepEqual([status, errors], [0, ''], command)
       assert.match(output, /Commands:/)
@@ -21,7 +21,8 @@ describe('the command line', () => {
     const leaves = ['start', 'topic create', 'topic list', 'topic describe', 'topic delete', 'produce', 'consume']
     const storage = ['ls', 'describe', 'verify', 'dump'].map((name) => `storage ${name}`)
     const others = ['group list', 'group describe', 'device add', 'device list', 'simulate']
-    for (const command of [...leaves, ...others, ...storage]) {
+    const cluster = ['cluster status', 'cluster balance', 'broker list', 'broker drain', 'partition move']
+    for (const command of [...leaves, ...others, ...storage, ...cluster, 'partition describe']) {
       const { status, output } = await runCommand([...command.split(' '), '--help'])
       assert.equal(status, 0, command)
       assert.match(output, /Examples?:\n/, command)

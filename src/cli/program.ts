@@ -1,12 +1,18 @@
 /** The whole command line: every command, how it fails, and what it returns to the shell. */
 import { Command, CommanderError } from 'commander'
 import { isFault } from '../runtime/fault.ts'
+import { brokerDrainCommand } from './broker-drain.ts'
+import { brokerListCommand } from './broker-list.ts'
+import { clusterBalanceCommand } from './cluster-balance.ts'
+import { clusterStatusCommand } from './cluster-status.ts'
 import { consumeCommand } from './consume.ts'
 import { deviceAddCommand } from './device-add.ts'
 import { deviceListCommand } from './device-list.ts'
 import { exitCodeOf, exitCodes, exitCodesHelp } from './exit-codes.ts'
 import { groupDescribeCommand } from './group-describe.ts'
 import { groupListCommand } from './group-list.ts'
+import { partitionDescribeCommand } from './partition-describe.ts'
+import { partitionMoveCommand } from './partition-move.ts'
 import { produceCommand } from './produce.ts'
 import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
@@ -63,6 +69,18 @@ function createProgram(version: string, surroundings: Surroundings): Command {
   addGroup(program, 'group', 'look at consumer groups', [
     groupListCommand(surroundings),
     groupDescribeCommand(surroundings)
+  ])
+  addGroup(program, 'cluster', 'look at the cluster and balance it', [
+    clusterStatusCommand(surroundings),
+    clusterBalanceCommand(surroundings)
+  ])
+  addGroup(program, 'broker', 'list brokers, and empty one before it is stopped', [
+    brokerListCommand(surroundings),
+    brokerDrainCommand(surroundings)
+  ])
+  addGroup(program, 'partition', 'see who leads partitions, and move them', [
+    partitionDescribeCommand(surroundings),
+    partitionMoveCommand(surroundings)
   ])
   addGroup(program, 'device', 'register devices', [deviceAddCommand(surroundings), deviceListCommand(surroundings)])
   addGroup(program, 'storage', 'look at what is stored, beside a node or without one; changes nothing', [

@@ -30,7 +30,7 @@ export async function withRegistry<T>(
   )
   const configuration = loadConfiguration({ flags, env, readFile, workingDirectory })
   // Loaded only here: the other commands start faster without an SQL engine.
-  const { openDatabase, requireDatabaseFolder } = await import('../metadata/sqlite-database.ts')
+  const { openDatabase, requireDatabaseFolder } = await import('../metadata/open-database.ts')
   const { SqlDeviceRegistry } = await import('../fleet/sql-device-registry.ts')
   requireDatabaseFolder(configuration.metadata)
   const database = await openDatabase(configuration.metadata)

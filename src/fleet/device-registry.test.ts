@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openDatabase } from '../metadata/sqlite-database.ts'
+import { openDatabase } from '../metadata/open-database.ts'
 import { isFault } from '../runtime/fault.ts'
 import { seededRandom } from '../runtime/random.ts'
 import { systemClock } from '../runtime/system-clock.ts'

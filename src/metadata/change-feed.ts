@@ -3,10 +3,9 @@
  * reloading just those. A row says what changed, never how; reading one twice does no harm.
  *
  * Invariant: `seq` is dense and rises in commit order: a reader that has seen n will find every later change behind n.
- * SQLite gives that for free, having one writer. On PostgreSQL it rests on `lockFeed`: writers queue for the row of the
- * `change` sequence at their start and hold it until they commit, so no seq becomes visible before a smaller one, a
- * rollback leaves no gap, and whatever a transaction checked still holds when it commits. (An identity column would do
- * neither.) If that queue ever limits a large cluster: lock the rows in a fixed order, and the feed last.
+ * It rests on `Database.write`, whose transactions run one after another on every engine: no seq becomes visible before a
+ * smaller one, a rollback leaves no gap, and whatever a transaction checked still holds when it commits. (An identity
+ * column would do neither.) If that queue ever limits a large cluster: lock the rows in a fixed order, and the feed last.
  */
 import { batches, type Tx } from './database.ts'
 import { allocate } from './sequences.ts'
@@ -45,15 +44,10 @@ export class ChangeSet {
   }
 }
 
-/** Makes writers take turns; the first statement of every transaction that changes what an image shows, or checks it. */
-export async function lockFeed(tx: Tx): Promise<void> {
-  await allocate(tx, 'change', 0)
-}
-
-/** Announces the changes; the last statement of the transaction. Returns how many there are. */
-export async function appendChanges(tx: Tx, changes: ChangeSet): Promise<number> {
+/** Announces the changes; at the end of the transaction. Returns the newest seq; undefined when nothing changed. */
+export async function appendChanges(tx: Tx, changes: ChangeSet): Promise<number | undefined> {
   const rows = changes.rows()
-  if (rows.length === 0) return 0
+  if (rows.length === 0) return undefined
   const first = await allocate(tx, 'change', rows.length)
   const numbered = rows.map((row, index) => ({ seq: first + index, ...row }))
   for (const batch of batches(numbered)) await tx.insertInto('change').values(batch).execute()
@@ -64,7 +58,7 @@ export async function appendChanges(tx: Tx, changes: ChangeSet): Promise<number>
       .where('seq', '<', end - FEED_ROWS_KEPT)
       .execute()
   }
-  return rows.length
+  return end - 1
 }
 
 /** The seq of the newest change; 0 when there was none. */

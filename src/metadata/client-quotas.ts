@@ -1,4 +1,4 @@
-/** Queries on client quotas, and how the entity of one is written. Each runs inside a transaction that holds the feed lock. */
+/** Queries on client quotas, and how the entity of one is written. Each runs inside a transaction of `Database.write`. */
 import type { ChangeSet } from './change-feed.ts'
 import { batches, type Tx } from './database.ts'
 import type { ClientQuota, ClientQuotaChange, QuotaEntity } from './metadata.ts'

@@ -1,6 +1,6 @@
 /**
- * The commit of a compaction: new objects take the place of ranges that older ones hold. Runs inside a transaction that
- * holds the feed lock.
+ * The commit of a compaction: new objects take the place of ranges that older ones hold. Runs inside a transaction of
+ * `Database.write`.
  *
  * Invariant: before and after, the ranges of a stream are contiguous from the first that matters to its end. A trim may
  * have taken some of the ranges that are replaced, and may have cut into a new one: what is left of the old ranges and

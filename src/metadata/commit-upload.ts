@@ -1,6 +1,6 @@
 /**
- * The commit of an upload: the moment from which readers look for records in objects. Runs inside a transaction that
- * holds the feed lock.
+ * The commit of an upload: the moment from which readers look for records in objects. Runs inside a transaction of
+ * `Database.write`.
  *
  * Invariant: the ranges of a stream are contiguous from the first that matters to the stream's end, so a stream's end
  * only moves together with the ranges that cover the way.

@@ -1,4 +1,4 @@
-/** Queries on the levels of features. Each runs inside a transaction that holds the feed lock. */
+/** Queries on the levels of features. Each runs inside a transaction of `Database.write`. */
 import type { ChangeSet } from './change-feed.ts'
 import type { Tx } from './database.ts'
 import type { FeatureLevels } from './metadata.ts'

@@ -118,6 +118,7 @@ function streamOf(row: Tables['stream']): Stream {
   return {
     id: row.id,
     epoch: row.epoch,
+    tenure: row.tenure,
     startOffset: row.start_offset,
     endOffset: row.end_offset,
     cleanedOffset: row.cleaned_offset

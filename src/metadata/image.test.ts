@@ -9,9 +9,9 @@ import { seededRandom } from '../runtime/random.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { assertSound, contentsOf } from './image-check.ts'
 import type { Compaction, MetadataImage, ObjectRange, Stream, UploadedObject } from './metadata.ts'
+import { openDatabase } from './open-database.ts'
 import { allocate } from './sequences.ts'
 import { SqlMetadata } from './sql-metadata.ts'
-import { openDatabase } from './sqlite-database.ts'
 
 let root = ''
 let files = 0
@@ -182,7 +182,10 @@ async function take(metadata: SqlMetadata, plans: Plans, { kind, which, size }: 
     const type = which % 3 === 0 ? 'broker' : 'group'
     await metadata.setResourceConfigs(type, `r${which % 5}`, { [`c${size}`]: which % 2 === 0 ? 'x' : undefined })
   }
-  if (kind === 'open') await metadata.openStreams(which % 5, streams.slice(0, size).map(({ id }) => id)) // biome-ignore format: short
+  if (kind === 'open') {
+    const { partitions } = topic
+    await metadata.openStreams(partitions[0]?.leader ?? 0, partitions.slice(0, size).filter(({ leader }) => leader === partitions[0]?.leader).map(({ streamId }) => streamId)) // biome-ignore format: short
+  }
   if (kind === 'commit') await commit(metadata, streams.filter((_, i) => (i + which) % size === 0), size) // biome-ignore format: short
   if (kind === 'merge' || kind === 'split' || kind === 'compact') await compact(metadata, plans, { kind, which, size }) // biome-ignore format: short
   if (kind === 'trim') await metadata.trimStream(stream.id, stream.epoch, stream.startOffset + size * 2)

@@ -52,6 +52,7 @@ export class Image implements MetadataImage {
   #quotas: ReadonlyMap<string, ClientQuota> = new Map()
   #features: FeatureLevels = { epoch: 0, levels: new Map() }
   #nodes: ReadonlyMap<number, ClusterNode> = new Map()
+  #topicsRevision = 0
 
   topic(name: string): Topic | undefined {
     return this.#topicsByName.get(name)
@@ -59,6 +60,10 @@ export class Image implements MetadataImage {
 
   topicById(id: TopicId): Topic | undefined {
     return this.#topics.get(id)
+  }
+
+  get topicsRevision(): number {
+    return this.#topicsRevision
   }
 
   topics(): Iterable<Topic> {
@@ -123,6 +128,7 @@ export class Image implements MetadataImage {
     this.#rangesOf.clear()
     this.#configs.clear()
     this.#quotas = new Map()
+    this.#topicsRevision++
     this.apply(update)
   }
 
@@ -156,6 +162,7 @@ export class Image implements MetadataImage {
   }
 
   #applyTopics(topics: ImageUpdate['topics']): void {
+    if (topics.size > 0) this.#topicsRevision++
     // Removals first: a name may have gone from one topic to another within one update.
     for (const [id, topic] of topics) {
       if (topic !== undefined) continue

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { testBalancing } from './balancing-contract.ts'
 import { testCluster } from './cluster-contract.ts'
 import { testCompactions } from './compaction-contract.ts'
 import { type MetadataFixture, NODE, objectId, objectOf, offsets, refused, Setting } from './contract-setting.ts'
@@ -31,6 +32,7 @@ export function describeMetadata(name: string, createFixture: () => Promise<Meta
     testWalMarks(setting)
     testIdentities(setting)
     testCluster(setting)
+    testBalancing(setting)
     testQuotasAndFeatures(setting)
     testResourceConfigs(setting)
     testRestart(setting)
@@ -54,6 +56,7 @@ function testTopics(setting: Setting): void {
       assert.deepEqual(setting.stream(streamId), {
         id: streamId,
         epoch: 0,
+        tenure: 0,
         startOffset: 0,
         endOffset: 0,
         cleanedOffset: 0
@@ -129,16 +132,16 @@ function testPartitionsAndConfigs(setting: Setting): void {
 }
 
 function testStreams(setting: Setting): void {
-  test('opening streams raises their epochs and makes the node their leader', async () => {
+  test('opening streams raises their epochs', async () => {
     const { metadata, topic } = setting
     const ids = topic.partitions.map((partition) => partition.streamId)
-    const snapshots = await metadata.openStreams(5, [...ids, ...ids])
+    const snapshots = await metadata.openStreams(NODE, [...ids, ...ids])
     assert.equal(snapshots.size, 0)
     for (const id of ids) assert.equal(setting.stream(id).epoch, 1)
     const partitions = metadata.image.topicById(topic.id)?.partitions ?? []
     assert.deepEqual(
       partitions.map(({ leader, leaderEpoch }) => `${leader}@${leaderEpoch}`),
-      ['5@1', '5@1']
+      ['1@1', '1@1']
     )
     assert.equal(topic.partitions[0]?.leaderEpoch, 0)
   })
@@ -147,6 +150,12 @@ function testStreams(setting: Setting): void {
     const stream = await setting.openStream()
     await refused('missing', setting.metadata.openStreams(NODE, [stream.id, 999_999]))
     await setting.reopen()
+    assert.deepEqual(setting.stream(stream.id), stream)
+  })
+
+  test('a node opens no stream that another leads', async () => {
+    const stream = await setting.openStream()
+    await refused('fenced', setting.metadata.openStreams(2, [stream.id]))
     assert.deepEqual(setting.stream(stream.id), stream)
   })
 
@@ -160,7 +169,7 @@ function testStreams(setting: Setting): void {
     const bytes = Buffer.from([0, 255, 1, 0])
     await setting.metadata.commitUpload(await setting.upload([setting.stream(stream.id)], 5, bytes))
     await setting.commit([setting.stream(stream.id)], 5)
-    const snapshots = await setting.metadata.openStreams(2, [stream.id])
+    const snapshots = await setting.metadata.openStreams(NODE, [stream.id])
     assert.deepEqual(snapshots.get(stream.id), { offset: 15, bytes })
   })
 }
@@ -184,7 +193,7 @@ function testTrims(setting: Setting): void {
 
   test('a trim of an older epoch is fenced', async () => {
     const stream = await setting.openStream()
-    await setting.metadata.openStreams(2, [stream.id])
+    await setting.metadata.openStreams(NODE, [stream.id])
     await refused('fenced', setting.metadata.trimStream(stream.id, stream.epoch, 1))
     assert.equal(setting.stream(stream.id).startOffset, 0)
   })
@@ -259,7 +268,7 @@ function testRepeatedCommits(setting: Setting): void {
     await metadata.commitUpload(upload)
     await metadata.trimStream(stream.id, stream.epoch, 10)
     await metadata.commitUpload(upload)
-    await metadata.openStreams(2, [stream.id])
+    await metadata.openStreams(NODE, [stream.id])
     await metadata.commitUpload(upload)
     assert.deepEqual(setting.stream(stream.id), { ...stream, epoch: 2, startOffset: 10, endOffset: 15 })
     await metadata.deleteTopic(setting.topic.id)
@@ -300,7 +309,7 @@ function testRefusedCommits(setting: Setting): void {
     const stream = await setting.openStream()
     const other = await setting.openStream(1)
     const upload = await setting.upload([other, stream], 10)
-    await metadata.openStreams(2, [stream.id])
+    await metadata.openStreams(NODE, [stream.id])
     await refused('fenced', metadata.commitUpload(upload))
     await setting.reopen()
     assert.deepEqual(setting.stream(other.id), other)
@@ -403,7 +412,8 @@ function testWalMarks(setting: Setting): void {
   test('a node that has started again takes no streams for its earlier life', async () => {
     const { metadata } = setting
     const nodeEpoch = await metadata.registerNode(55)
-    const { id, epoch } = await setting.openStream()
+    const topic = await metadata.createTopic(setting.newTopic({ leaders: [55] }))
+    const { id, epoch } = setting.stream(topic.partitions[0]?.streamId ?? -1)
     await metadata.registerNode(55)
     await refused('fenced', metadata.openStreams(55, [id], nodeEpoch))
     assert.equal(metadata.image.stream(id)?.epoch, epoch)

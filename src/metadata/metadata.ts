@@ -7,6 +7,7 @@
  * All methods throw `Fault`: `conflict` (exists already), `missing`, `fenced` (epoch), `invalid`, `unavailable`.
  */
 
+import type { Failover } from './failovers.ts'
 import type { NodeState } from './schema.ts'
 
 /** Topic ids are UUIDs as Kafka prints them: 22 characters of unpadded base64url. */
@@ -64,6 +65,8 @@ export interface StoredObject {
 export interface Stream {
   readonly id: number
   readonly epoch: number
+  /** Epoch with which its present leader got it: what a log holds of an earlier one is in objects, or never was anything. */
+  readonly tenure: number
   /** First offset that may be read. */
   readonly startOffset: number
   /** Offset after the last one that committed objects hold. */
@@ -101,6 +104,60 @@ export interface ClusterNode extends NodePlace {
   /** Of its present life. */
   readonly epoch: number
   readonly state: NodeState
+}
+
+/** One life of a node. */
+export interface NodeIdentity {
+  readonly id: number
+  /** From `registerNode`. */
+  readonly epoch: number
+}
+
+export interface NodeLease extends NodeIdentity {
+  readonly state: NodeState
+  /** Milliseconds until the lease runs out by the database's clock; negative when it has. */
+  readonly remainingMs: number
+}
+
+/** Who decides what nodes cannot decide for themselves. */
+export interface ControllerLease {
+  /** Whether it is the one that asked. */
+  readonly held: boolean
+  /** Grows with each controller; guards what it decides. 0 when there never was one. */
+  readonly epoch: number
+  /** -1 when there never was one. */
+  readonly nodeId: number
+  /** By the database's clock; not above 0 when it has run out. */
+  readonly remainingMs: number
+}
+
+/** Rates of one partition, per second. */
+export interface PartitionLoad {
+  readonly streamId: number
+  /** Payload bytes that were appended. */
+  readonly bytesIn: number
+  /** Payload bytes that consumers got. */
+  readonly bytesOut: number
+  /** Appends, and fetches that got something. */
+  readonly requests: number
+}
+
+/** What a node measured of itself and of the partitions it leads. */
+export interface NodeLoad {
+  /** By how much its event loop is late, 99th percentile. */
+  readonly eventLoopDelayMs: number
+  /** How long appends take to become durable, 99th percentile. */
+  readonly appendDelayMs: number
+  /** Those that were measured long enough to tell; others are not in it. */
+  readonly partitions: readonly PartitionLoad[]
+}
+
+export interface ReportedLoad extends NodeLoad {
+  readonly nodeId: number
+  /** Of the life that measured it. */
+  readonly nodeEpoch: number
+  /** By the database's clock. */
+  readonly ageMs: number
 }
 
 export interface PartitionTarget {
@@ -208,6 +265,8 @@ export interface MetadataImage {
   topic(name: string): Topic | undefined
   topicById(id: TopicId): Topic | undefined
   topics(): Iterable<Topic>
+  /** Grows whenever a topic appears, changes (also in who leads its partitions) or goes. */
+  readonly topicsRevision: number
   stream(streamId: number): Stream | undefined
   streams(): Iterable<Stream>
   /** Committed objects only. */
@@ -238,15 +297,54 @@ export interface MetadataImage {
 
 export interface Metadata {
   readonly clusterId: string
+  /** By which nodes of the cluster know each other; whoever can read the database has it. */
+  readonly clusterSecret: string
   readonly image: MetadataImage
 
+  /** Runs `listener`, which must not throw, whenever the image has changed, by whomever; returns how to stop. */
+  subscribe(listener: () => void): () => void
   /** Brings the image up to date with what other processes changed. One small SELECT when nothing did. */
   poll(): Promise<void>
-  /** Registers the node's start and returns its new epoch (1, 2, …). Leases come on top of this later. */
+  /**
+   * Registers the node's start and returns its new epoch (1, 2, …). Its state stays as it was until it announces itself,
+   * and its lease until it renews it; the controller lease of its earlier life ends.
+   */
   registerNode(nodeId: number): Promise<number>
 
   /** Tells all nodes where this one is, and in which state. Fault `fenced` when it has started again since `nodeEpoch`. */
   announceNode(nodeId: number, nodeEpoch: number, state: NodeState, place: NodePlace): Promise<void>
+
+  /**
+   * Sets the node's lease to end in `ms` from now by the database's clock; 0 gives it back. False when this life of it is
+   * over: it was fenced, or has started again. Waits for no other change, and tells nobody. The caller judges its lease
+   * by a monotonic clock, from before the call.
+   */
+  renewNodeLease(node: NodeIdentity, ms: number): Promise<boolean>
+  /** The leases of all nodes that have ever started, by id, straight from the database. */
+  leases(): Promise<readonly NodeLease[]>
+  /**
+   * Takes the controller lease when it is free or has run out (its epoch grows then, also for the same node), renews it
+   * when it is the node's own; 0 ms gives it back. In any case tells who has it. A life that is over holds nothing.
+   */
+  holdController(node: NodeIdentity, ms: number): Promise<ControllerLease>
+  /**
+   * Declares a life of a node over: its state becomes `fenced` and its epoch grows, so that nothing that guards itself by
+   * that epoch can be done in its name any more. Fencing a fenced node under its present epoch does the same to whoever
+   * acts in its name. False, and no effect, while its lease has not run out by the database's clock, or when that life is
+   * over already. Fault `fenced` when `controllerEpoch` is not the newest.
+   */
+  fenceNode(node: NodeIdentity, controllerEpoch: number): Promise<boolean>
+
+  /** Who has the controller lease; takes nothing. */
+  controllerLease(): Promise<ControllerLease>
+  /** Remembers a failover that has ended, see `failovers`. */
+  recordFailover(failover: Failover): Promise<void>
+  /** The last hundred that were recorded, newest last, straight from the database. */
+  failovers(): Promise<readonly Failover[]>
+  /** Replaces what the node reported before. False when this life of it is over. Waits for no other change, and tells nobody. */
+  reportLoad(node: NodeIdentity, load: NodeLoad): Promise<boolean>
+  /** What each node reported last, by id, straight from the database. */
+  nodeLoads(): Promise<readonly ReportedLoad[]>
 
   /** Says where partitions are to go, all or none; their leaders do it. Fault `invalid` for a node that is not running. */
   setTargets(targets: readonly PartitionTarget[]): Promise<void>
@@ -272,10 +370,9 @@ export interface Metadata {
   ): Promise<void>
 
   /**
-   * Takes over the given partitions' streams for `nodeId`, in one transaction: each stream's epoch and the
-   * partition's leader epoch grow by one. Returns the latest snapshot of each stream that has one. The epochs are those
-   * of the image, as long as it names `nodeId` the leader: otherwise somebody has taken over already. Fault `fenced`
-   * when the node has started again since `nodeEpoch`: a call that comes late must not take from the node's next life.
+   * Begins to write streams that `nodeId` leads, in one transaction: each stream's epoch and the partition's leader epoch
+   * grow by one. Returns the latest snapshot of each stream that has one. Fault `fenced` when another node leads one of
+   * them, and when the node has started again since `nodeEpoch`: a call that comes late must not take from its next life.
    */
   openStreams(nodeId: number, streamIds: readonly number[], nodeEpoch?: number): Promise<ReadonlyMap<number, Snapshot>>
   /**

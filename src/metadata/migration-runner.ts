@@ -29,7 +29,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0006-cluster', up: addCluster }
 ]
 
-/** PostgreSQL must hold an advisory lock around this: its CREATE TABLE IF NOT EXISTS races with itself. */
+/** Several processes may start at once: only the turns of `Database.write` keep CREATE TABLE IF NOT EXISTS from racing. */
 export async function migrate(database: Database, migrations: readonly Migration[] = MIGRATIONS): Promise<void> {
   await database.write(async (tx) => {
     await tx.schema

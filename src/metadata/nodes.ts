@@ -1,4 +1,4 @@
-/** Queries on nodes. What writes runs inside a transaction that holds the feed lock. */
+/** Queries on nodes. What writes runs inside a transaction of `Database.write`. */
 import { Fault } from '../runtime/fault.ts'
 import type { ChangeSet } from './change-feed.ts'
 import type { Tx } from './database.ts'

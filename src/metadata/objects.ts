@@ -1,6 +1,6 @@
 /**
  * Queries on the life of objects: prepared → committed → destroyed → gone. `committed-objects.ts` makes the second step.
- * Each runs inside a transaction that holds the feed lock.
+ * Each runs inside a transaction of `Database.write`.
  */
 import { Fault } from '../runtime/fault.ts'
 import type { ChangeSet } from './change-feed.ts'

@@ -1,4 +1,5 @@
-/** Queries that move partitions between nodes. Each runs inside a transaction that holds the feed lock. */
+/** Queries that move partitions between nodes. Each runs inside a transaction of `Database.write`. */
+import { sql } from 'kysely'
 import { Fault } from '../runtime/fault.ts'
 import type { ChangeSet } from './change-feed.ts'
 import { batches, type Tx } from './database.ts'
@@ -14,14 +15,7 @@ export async function setTargets(tx: Tx, changes: ChangeSet, targets: readonly P
   for (const { topicId, index, node } of targets) {
     const updated = await tx
       .updateTable('partition')
-      .set((eb) => ({
-        target: eb
-          .case()
-          .when('leader', '=', node ?? -1)
-          .then(null)
-          .else(node)
-          .end()
-      }))
+      .set({ target: sql<number | null>`nullif(cast(${node} as integer), leader)` })
       .where('topic_id', '=', topicId)
       .where('partition_index', '=', index)
       .executeTakeFirst()
@@ -57,7 +51,7 @@ export async function handOver(tx: Tx, changes: ChangeSet, { nodeId, nodeEpoch, 
       // Whoever still works under the old epoch can commit nothing any more.
       await tx
         .updateTable('stream')
-        .set((eb) => ({ epoch: eb('epoch', '+', 1) }))
+        .set((eb) => ({ epoch: eb('epoch', '+', 1), tenure: eb('epoch', '+', 1) }))
         .where('id', 'in', ids)
         .execute()
       const partitions = await tx

@@ -2,7 +2,7 @@
  * Settings of resources that are no topics: what Kafka keeps for brokers, groups and client metrics subscriptions. A
  * resource exists here as long as something is set for it; whether the thing itself exists is not asked.
  *
- * The queries run inside a transaction that holds the feed lock.
+ * The queries run inside a transaction of `Database.write`.
  */
 import type { ChangeSet } from './change-feed.ts'
 import type { Tx } from './database.ts'

@@ -11,6 +11,8 @@ interface ClusterTable {
   /** Always 1; keeps the table at one row. */
   singleton: number
   id: string
+  /** By which nodes know each other. Null until a node of the version that needs it has started. */
+  secret: string | null
 }
 
 /**
@@ -66,6 +68,11 @@ interface StreamTable {
   id: number
   /** Grows whenever a node takes the stream over; guards every write to the stream. */
   epoch: number
+  /**
+   * Epoch with which its present leader got it. Whatever a log holds of an earlier epoch is in objects, or was never
+   * acknowledged.
+   */
+  tenure: number
   start_offset: number
   end_offset: number
   /** Entries before it are compacted by key; 0 when none are. */
@@ -178,6 +185,27 @@ interface ControllerTable {
   lease_until: number
 }
 
+/** What a node measured of the partitions it leads, see `node-loads.ts`. */
+interface NodeLoadTable {
+  node_id: number
+  /** Of the life that measured it. */
+  node_epoch: number
+  /** By the database's clock. */
+  reported_at: number
+  load: Buffer
+}
+
+/** A failover that has ended; the newest ones. */
+interface FailoverTable {
+  node_id: number
+  /** That the fence gave the node. */
+  node_epoch: number
+  /** Wall milliseconds of the controller at which it began. */
+  since: number
+  /** JSON object, see `failovers.ts`. */
+  entry: string
+}
+
 /** Names of the migrations that have run. */
 interface MigrationTable {
   name: string
@@ -201,5 +229,7 @@ export interface Tables {
   client_quota: ClientQuotaTable
   feature_level: FeatureLevelTable
   controller: ControllerTable
+  node_load: NodeLoadTable
+  failover: FailoverTable
   migration: MigrationTable
 }

@@ -1,4 +1,4 @@
-/** Several processes on one database file, some of which are killed. The file runs itself as the writing process. */
+/** Several processes on one database, some of which are killed, on both engines. The file runs itself as the writing process. */
 import assert from 'node:assert/strict'
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,13 +7,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { sql } from 'kysely'
 import { seededRandom } from '../runtime/random.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { assertSound, contentsOf } from './image-check.ts'
+import { openDatabase } from './open-database.ts'
+import { PostgresServer, skipWithoutPostgres } from './postgres-fixture.ts'
 import { SqlMetadata } from './sql-metadata.ts'
-import { openDatabase } from './sqlite-database.ts'
 
 const ROUNDS = 8
 const COUNTED_NODE = 77
@@ -167,17 +168,21 @@ async function checkAfterCrash(
   }
   // Per topic 8 streams; only deleted ones, and the one whose deletion was under way, may be missing.
   assert.ok(ends.size - kept <= 8 * (deleted.size + 1), `${ends.size - kept} acknowledged streams are gone`)
+  if (url.startsWith('sqlite:')) await checkFile(url)
+  await fresh.close()
+}
+
+async function checkFile(url: string): Promise<void> {
   const database = await openDatabase(url)
   const { rows } = await database.read((tx) => sql<Record<string, unknown>>`pragma integrity_check`.execute(tx))
   assert.deepEqual(Object.values(rows[0] ?? {}), ['ok'])
   await database.close()
-  await fresh.close()
 }
 
-async function threeAtOnce(url: string): Promise<void> {
+async function fourAtOnce(url: string): Promise<void> {
   const heard: Spoken[] = []
   await Promise.all(
-    [1, 2, 3].map(async (seed) => {
+    [1, 2, 3, 4].map(async (seed) => {
       const writer = startWriter('some', url, seed)
       const exit = once(writer, 'exit')
       await listen(writer, (line) => heard.push(line))
@@ -186,22 +191,31 @@ async function threeAtOnce(url: string): Promise<void> {
   )
   const subjects = (word: string) => heard.filter(([said]) => said === word).map(([, subject]) => subject)
   assert.equal(new Set(subjects('cluster')).size, 1)
-  assert.equal(new Set(subjects('objects')).size, 60)
+  assert.equal(new Set(subjects('objects')).size, 80)
   const blocks = subjects('producers').map(Number)
-  assert.equal(new Set(blocks.map((first) => Math.floor((first - 1) / 100))).size, 60)
+  assert.equal(new Set(blocks.map((first) => Math.floor((first - 1) / 100))).size, 80)
   const metadata = await open(url, 9)
-  assert.equal([...metadata.image.topics()].length, 60)
+  assert.equal([...metadata.image.topics()].length, 80)
   assertSound(metadata.image)
-  assert.equal(await metadata.registerNode(COUNTED_NODE), 61)
+  assert.equal(await metadata.registerNode(COUNTED_NODE), 81)
   await metadata.close()
 }
 
-async function withDatabase(run: (url: string) => Promise<void>): Promise<void> {
+async function withFile(run: (url: string) => Promise<void>): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'longhaul-processes-'))
   try {
     await run(`sqlite://${directory}/metadata.db`)
   } finally {
     await rm(directory, { recursive: true })
+  }
+}
+
+async function withServer(run: (url: string) => Promise<void>): Promise<void> {
+  const server = await PostgresServer.start()
+  try {
+    await run(await server.createDatabase())
+  } finally {
+    await server.stop()
   }
 }
 
@@ -211,8 +225,15 @@ if (mode === 'forever') {
 } else if (mode === 'some') {
   await writeSome(url, Number(seed))
 } else {
-  test('a writer killed at random moments loses nothing acknowledged, and images stay equal to the tables', () =>
-    withDatabase(killedAtRandomMoments))
-  test('three processes create one database and write it at once without losing or sharing anything', () =>
-    withDatabase(threeAtOnce))
+  for (const [engine, withDatabase, skip] of [
+    ['SQLite', withFile, false],
+    ['PostgreSQL', withServer, skipWithoutPostgres]
+  ] as const) {
+    describe(engine, { skip }, () => {
+      test('a writer killed at random moments loses nothing acknowledged, and images stay equal to the tables', () =>
+        withDatabase(killedAtRandomMoments))
+      test('four processes create one database and write it at once without losing or sharing anything', () =>
+        withDatabase(fourAtOnce))
+    })
+  }
 }

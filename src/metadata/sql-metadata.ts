@@ -6,32 +6,42 @@
  * It owns the database it was given and closes it. A Fault `unavailable` leaves open whether the change happened.
  */
 import type { Clock } from '../runtime/clock.ts'
-import { Fault } from '../runtime/fault.ts'
+import { assert, Fault, isFault } from '../runtime/fault.ts'
+import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
-import { appendChanges, ChangeSet, lastSeq, lockFeed } from './change-feed.ts'
+import { appendChanges, ChangeSet, lastSeq } from './change-feed.ts'
 import { alterClientQuotas } from './client-quotas.ts'
 import { commitCompaction } from './commit-compaction.ts'
 import { commitUpload } from './commit-upload.ts'
 import type { Database, Tx } from './database.ts'
+import { type Failover, loadFailovers, recordFailover } from './failovers.ts'
 import { setFeatureLevels } from './feature-levels.ts'
+import { FeedWatcher } from './feed-watcher.ts'
 import { ImageFollower } from './image-follower.ts'
+import { endController, fenceNode, holdController, loadController, loadNodeLeases, renewNodeLease } from './leases.ts'
 import type {
   ClientQuotaChange,
   Compaction,
   ConfiguredType,
+  ControllerLease,
   HandOver,
   Metadata,
   MetadataImage,
   NewTopic,
+  NodeIdentity,
+  NodeLease,
   NodeLife,
+  NodeLoad,
   NodePlace,
   PartitionTarget,
+  ReportedLoad,
   Snapshot,
   StoredObject,
   Topic,
   TopicId,
   Upload
 } from './metadata.ts'
+import { loadNodeLoads, reportLoad } from './node-loads.ts'
 import { announceNode, requireNodeEpoch } from './nodes.ts'
 import { expiredObjects, forgetObjects, knownObjects, prepareObject, renewObjects } from './objects.ts'
 import { handOver, setTargets } from './partition-targets.ts'
@@ -50,13 +60,16 @@ export interface SqlMetadataParts {
 
 export class SqlMetadata implements Metadata {
   readonly clusterId: string
+  readonly clusterSecret: string
   readonly #database: Database
   readonly #clock: Clock
   readonly #random: Random
   readonly #follower: ImageFollower
+  #watcher: FeedWatcher | undefined
 
-  private constructor(parts: SqlMetadataParts, clusterId: string, follower: ImageFollower) {
-    this.clusterId = clusterId
+  private constructor(parts: SqlMetadataParts, cluster: ClusterIdentity, follower: ImageFollower) {
+    this.clusterId = cluster.id
+    this.clusterSecret = cluster.secret
     this.#database = parts.database
     this.#clock = parts.clock
     this.#random = parts.random
@@ -65,19 +78,35 @@ export class SqlMetadata implements Metadata {
 
   /** Reads the image; on the first use of the database gives the cluster its id. */
   static async open(parts: SqlMetadataParts): Promise<SqlMetadata> {
-    const clusterId = await parts.database.write((tx) => establishClusterId(tx, randomId(parts.random)))
+    const candidate = { id: randomId(parts.random), secret: parts.random.bytes(32).toString('base64url') }
+    const cluster = await parts.database.write((tx) => establishCluster(tx, candidate))
     const follower = new ImageFollower(parts.database)
     await follower.catchUp()
-    return new SqlMetadata(parts, clusterId, follower)
+    return new SqlMetadata(parts, cluster, follower)
   }
 
   get image(): MetadataImage {
     return this.#follower.image
   }
 
-  /** Takes in what other processes changed; call it on a timer. One small SELECT when nothing did. */
+  /** How often the whole image was read: 1, unless the change feed did not reach back far enough. */
+  get imageLoads(): number {
+    return this.#follower.loads
+  }
+
+  /** Takes in what other nodes change as it happens, until `close`. Without it, only what `poll` and own changes find. */
+  follow(log: Log): void {
+    assert(this.#watcher === undefined, 'the change feed is followed already')
+    const [database, follower, clock, random] = [this.#database, this.#follower, this.#clock, this.#random]
+    this.#watcher = new FeedWatcher({ database, follower, clock, random, log })
+  }
+
   poll(): Promise<void> {
     return this.#follower.catchUp()
+  }
+
+  subscribe(listener: () => void): () => void {
+    return this.#follower.subscribe(listener)
   }
 
   registerNode(nodeId: number): Promise<number> {
@@ -88,12 +117,56 @@ export class SqlMetadata implements Metadata {
         .onConflict((conflict) => conflict.column('id').doUpdateSet((eb) => ({ epoch: eb('node.epoch', '+', 1) })))
         .returning('epoch')
         .executeTakeFirstOrThrow()
+      await endController(tx, nodeId)
       return row.epoch
     })
   }
 
   announceNode(nodeId: number, nodeEpoch: number, state: NodeState, place: NodePlace): Promise<void> {
     return this.#write((tx, changes) => announceNode(tx, changes, { id: nodeId, epoch: nodeEpoch, state, place }))
+  }
+
+  renewNodeLease(node: NodeIdentity, ms: number): Promise<boolean> {
+    const { now } = this.#database
+    return this.#database.writeBeside((database) => renewNodeLease(database, now, node, ms))
+  }
+
+  leases(): Promise<readonly NodeLease[]> {
+    const { now } = this.#database
+    return this.#database.writeBeside((database) => loadNodeLeases(database, now))
+  }
+
+  holdController(node: NodeIdentity, ms: number): Promise<ControllerLease> {
+    const { now } = this.#database
+    return this.#database.writeBeside((database) => holdController(database, now, node, ms))
+  }
+
+  fenceNode(node: NodeIdentity, controllerEpoch: number): Promise<boolean> {
+    const { now } = this.#database
+    return this.#write((tx, changes) => fenceNode(tx, changes, now, node, controllerEpoch))
+  }
+
+  controllerLease(): Promise<ControllerLease> {
+    const { now } = this.#database
+    return this.#database.read((tx) => loadController(tx, now))
+  }
+
+  recordFailover(failover: Failover): Promise<void> {
+    return this.#database.writeBeside((database) => recordFailover(database, failover))
+  }
+
+  failovers(): Promise<readonly Failover[]> {
+    return this.#database.read(loadFailovers)
+  }
+
+  reportLoad(node: NodeIdentity, load: NodeLoad): Promise<boolean> {
+    const { now } = this.#database
+    return this.#database.writeBeside((database) => reportLoad(database, now, node, load))
+  }
+
+  nodeLoads(): Promise<readonly ReportedLoad[]> {
+    const { now } = this.#database
+    return this.#database.read((tx) => loadNodeLoads(tx, now))
   }
 
   setTargets(targets: readonly PartitionTarget[]): Promise<void> {
@@ -205,21 +278,23 @@ export class SqlMetadata implements Metadata {
     return this.#database.write((tx) => allocate(tx, 'producer', count))
   }
 
-  close(): Promise<void> {
-    return this.#database.close()
+  async close(): Promise<void> {
+    await this.#watcher?.close()
+    await this.#database.close()
   }
 
   async #write<T>(work: (tx: Tx, changes: ChangeSet) => Promise<T>): Promise<T> {
-    const changes = new ChangeSet()
-    const result = await this.#database.write(async (tx) => {
-      await lockFeed(tx)
+    const written = this.#database.write(async (tx, announce) => {
+      const changes = new ChangeSet()
       const result = await work(tx, changes)
-      await appendChanges(tx, changes)
+      const last = await appendChanges(tx, changes)
+      if (last !== undefined) announce(last)
       return result
     })
-    // Also when nothing changed: the call may repeat one whose answer was lost before the image heard of its changes.
-    await this.#follower.catchUp()
-    return result
+    // Also when nothing changed: the call may repeat one whose answer was lost before the image heard of its changes. And
+    // when it was refused for something that the image does not show yet, whoever looks there now must find it.
+    if (await written.then(() => true, isRefusal)) await this.#follower.catchUp()
+    return written
   }
 
   #topic(id: TopicId): Topic {
@@ -230,12 +305,25 @@ export class SqlMetadata implements Metadata {
   }
 }
 
-async function establishClusterId(tx: Tx, candidate: string): Promise<string> {
+function isRefusal(error: unknown): boolean {
+  return isFault(error) && error.kind !== 'unavailable' && error.kind !== 'closed'
+}
+
+/** What all nodes on this database share; made by the first that comes. */
+interface ClusterIdentity {
+  readonly id: string
+  readonly secret: string
+}
+
+async function establishCluster(tx: Tx, candidate: ClusterIdentity): Promise<ClusterIdentity> {
   await tx
     .insertInto('cluster')
-    .values({ singleton: 1, id: candidate })
-    .onConflict((conflict) => conflict.column('singleton').doNothing())
+    .values({ singleton: 1, ...candidate })
+    // A database from before there were clusters has no secret yet.
+    .onConflict((conflict) =>
+      conflict.column('singleton').doUpdateSet({ secret: candidate.secret }).where('cluster.secret', 'is', null)
+    )
     .execute()
-  const row = await tx.selectFrom('cluster').select('id').executeTakeFirstOrThrow()
-  return row.id
+  const { id, secret } = await tx.selectFrom('cluster').select(['id', 'secret']).executeTakeFirstOrThrow()
+  return { id, secret: secret ?? candidate.secret }
 }

@@ -17,11 +17,13 @@ import {
   SqliteDialect,
   SqliteDriver,
   type SqliteStatement,
+  sql,
   type TransactionSettings
 } from 'kysely'
 import Libsql from 'libsql'
-import { assert, Fault } from '../runtime/fault.ts'
-import { Database } from './database.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { Fault } from '../runtime/fault.ts'
+import { checkedParameters, Database } from './database.ts'
 import { migrate, requireMigrated } from './migration-runner.ts'
 import type { Tables } from './schema.ts'
 
@@ -30,10 +32,11 @@ const BUSY_TIMEOUT_MS = 5000
 /**
  * Opens the database that `url` names and brings its tables up to date.
  * `sqlite:///absolute/path`, `sqlite:relative/path`, or `sqlite::memory:` for tests; `%20` and the like are decoded.
- * The directory of the file is made when it is missing. Fault `invalid` for anything else.
+ * The directory of the file is made when it is missing. Fault `invalid` for anything else. The clock is the database's
+ * own: all processes that share a file are on one machine.
  */
-export async function openDatabase(url: string): Promise<Database> {
-  const database = openSqlite(sqlitePath(url))
+export async function openSqlite(url: string, clock: Clock): Promise<Database> {
+  const database = openFile(sqlitePath(url), clock)
   try {
     await migrate(database)
   } catch (error) {
@@ -47,14 +50,14 @@ export async function openDatabase(url: string): Promise<Database> {
  * Opens the database that `url` names to look at it, beside a node or without one: nothing of it is changed or made, and
  * `write` is Fault `invalid`. Fault `missing` when there is no such file, `invalid` when another version wrote it.
  */
-export async function openToRead(url: string): Promise<Database> {
+export async function openSqliteToRead(url: string, clock: Clock): Promise<Database> {
   const path = sqlitePath(url)
   if (!existsSync(path)) {
     const remedy = 'name the directory of a node that has run with --data-dir, or its database with --metadata'
     throw new Fault('missing', `there is no metadata database ${path}: ${remedy}`)
   }
   const connection = connect(`${pathToFileURL(path).href}?mode=ro`)
-  const database = openConnection(path, connection, [`busy_timeout = ${BUSY_TIMEOUT_MS}`])
+  const database = openConnection(path, connection, clock, [`busy_timeout = ${BUSY_TIMEOUT_MS}`])
   try {
     await requireMigrated(database)
   } catch (error) {
@@ -64,11 +67,8 @@ export async function openToRead(url: string): Promise<Database> {
   return database
 }
 
-/**
- * Fault `missing` when the folder of the database is not there: for commands that may make the database, but not a whole
- * data directory because its name was mistyped.
- */
-export function requireDatabaseFolder(url: string): void {
+/** Fault `missing` when the folder of the database is not there. */
+export function requireSqliteFolder(url: string): void {
   const folder = dirname(sqlitePath(url))
   if (existsSync(folder)) return
   const remedy = 'name the directory of a node with --data-dir, or start one there first'
@@ -77,10 +77,8 @@ export function requireDatabaseFolder(url: string): void {
 
 /** The file path that a `sqlite:` URL names. */
 export function sqlitePath(url: string): string {
-  const remedy = 'write sqlite:///absolute/path/metadata.db or sqlite:relative/path/metadata.db'
-  if (/^postgres(ql)?:/.test(url)) {
-    throw new Fault('invalid', `PostgreSQL metadata comes with clusters and is not available yet; until then ${remedy}`)
-  }
+  const remedy =
+    'write sqlite:///absolute/path/metadata.db or sqlite:relative/path/metadata.db, or postgres://host/name'
   const match = /^sqlite:(?:\/\/)?(.+)$/.exec(url)
   if (match?.[1] === undefined) throw new Fault('invalid', `"${url}" names no metadata database: ${remedy}`)
   try {
@@ -90,8 +88,8 @@ export function sqlitePath(url: string): string {
   }
 }
 
-function openSqlite(path: string): Database {
-  return openConnection(path, connect(path), [
+function openFile(path: string, clock: Clock): Database {
+  return openConnection(path, connect(path), clock, [
     // Before anything else: even the switch to the write-ahead journal may meet another process.
     `busy_timeout = ${BUSY_TIMEOUT_MS}`,
     'journal_mode = WAL',
@@ -100,7 +98,7 @@ function openSqlite(path: string): Database {
   ])
 }
 
-function openConnection(path: string, connection: Libsql.Database, pragmas: readonly string[]): Database {
+function openConnection(path: string, connection: Libsql.Database, clock: Clock, pragmas: readonly string[]): Database {
   try {
     for (const pragma of pragmas) connection.exec(`PRAGMA ${pragma}`)
   } catch (error) {
@@ -111,7 +109,8 @@ function openConnection(path: string, connection: Libsql.Database, pragmas: read
     kysely: new Kysely<Tables>({ dialect: new ImmediateDialect(connection) }),
     columnTypes: { int64: 'integer', bytes: 'blob' },
     name: path,
-    faultOf: (error) => sqliteFault(path, error)
+    faultOf: (error) => sqliteFault(path, error),
+    now: () => sql<number>`${clock.now()}`
   })
 }
 
@@ -214,20 +213,12 @@ function compile(connection: Libsql.Database, sql: string): SqliteStatement {
   const statement = connection.prepare(sql)
   return {
     reader: statement.reader,
-    run: (parameters) => statement.run(checked(parameters)),
-    all: (parameters) => statement.all(checked(parameters)).map(withBuffers),
+    run: (parameters) => statement.run(checkedParameters(parameters)),
+    all: (parameters) => statement.all(checkedParameters(parameters)).map(withBuffers),
     iterate: () => {
       throw new Error('rows are not streamed')
     }
   }
-}
-
-function checked(parameters: readonly unknown[]): readonly unknown[] {
-  for (const value of parameters) {
-    const bindable = value === null || typeof value === 'string' || typeof value === 'number' || Buffer.isBuffer(value)
-    assert(bindable, `${typeof value} cannot be an SQL parameter`)
-  }
-  return parameters
 }
 
 function withBuffers(row: unknown): unknown {

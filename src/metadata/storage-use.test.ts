@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openDatabase } from './sqlite-database.ts'
+import { openDatabase } from './open-database.ts'
 import { addStorageUse, loadStorageUse } from './storage-use.ts'
 
 test('what nodes counted adds up by profile', async () => {

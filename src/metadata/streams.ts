@@ -1,4 +1,4 @@
-/** Queries that change streams. Each runs inside a transaction that holds the feed lock. */
+/** Queries that change streams. Each runs inside a transaction of `Database.write`. */
 import { Fault } from '../runtime/fault.ts'
 import type { ChangeSet } from './change-feed.ts'
 import { batches, type Tx } from './database.ts'
@@ -52,10 +52,14 @@ export async function openStreams(
       .execute()
     const partitions = await tx
       .updateTable('partition')
-      .set((eb) => ({ leader: nodeId, leader_epoch: eb('leader_epoch', '+', 1) }))
+      .set((eb) => ({ leader_epoch: eb('leader_epoch', '+', 1) }))
       .where('stream_id', 'in', batch)
+      .where('leader', '=', nodeId)
       .returning('topic_id')
       .execute()
+    if (partitions.length < batch.length) {
+      throw new Fault('fenced', `node ${nodeId} cannot open streams that another node leads by now`)
+    }
     for (const row of partitions) changes.topics.add(row.topic_id)
     for (const id of batch) changes.streams.add(id)
     const rows = await tx.selectFrom('stream_snapshot').selectAll().where('stream_id', 'in', batch).execute()

@@ -1,4 +1,4 @@
-/** Queries that change topics, their partitions and settings. Each runs inside a transaction that holds the feed lock. */
+/** Queries that change topics, their partitions and settings. Each runs inside a transaction of `Database.write`. */
 import { Fault } from '../runtime/fault.ts'
 import { type Random, uuid } from '../runtime/random.ts'
 import type { ChangeSet } from './change-feed.ts'
@@ -62,7 +62,7 @@ async function addPartitions(
   const firstStream = await allocate(tx, 'stream', total - from)
   const streamIds = Array.from({ length: total - from }, (_, n) => firstStream + n)
   for (const ids of batches(streamIds)) {
-    const streams = ids.map((id) => ({ id, epoch: 0, start_offset: 0, end_offset: 0, cleaned_offset: 0 }))
+    const streams = ids.map((id) => ({ id, epoch: 0, tenure: 0, start_offset: 0, end_offset: 0, cleaned_offset: 0 }))
     await tx.insertInto('stream').values(streams).execute()
     const partitions = ids.map((id) => ({
       topic_id: topicId,

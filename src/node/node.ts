@@ -7,10 +7,14 @@ import { Broker } from '../broker/broker.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Configuration } from '../runtime/configuration.ts'
 import type { Random } from '../runtime/random.ts'
+import { ObjectWal } from '../stream/wal/object-wal.ts'
+import { openDeadLog } from './dead-log.ts'
 import type { DeviceIngress } from './device-ingress.ts'
 import { tuneHeap } from './heap.ts'
 import { createLogger } from './logger.ts'
+import { Membership } from './membership.ts'
 import type { NodeStatus } from './node-status.ts'
+import { ServingRight } from './serving-right.ts'
 import { openStorage, type Storage } from './storage.ts'
 
 export interface NodeEffects {
@@ -46,9 +50,18 @@ export async function startNode(configuration: Configuration, effects: NodeEffec
   try {
     const storage = await openStorage(configuration, { ...parts, failed: (fault) => failure.abort(fault) })
     closers.push(storage.close)
-    const broker = createBroker(parts, storage)
-    closers.push(() => broker.close())
+    const right = createServingRight(parts, storage)
+    const broker = createBroker(parts, storage, right)
+    let member: Membership | undefined
+    closers.push(async () => {
+      await member?.leave()
+      await broker.close()
+      await member?.stopped()
+      right?.close()
+    })
     await broker.start()
+    member = createMembership(parts, storage, broker)
+    await member?.join()
     const { openDeviceIngress } = await import('./device-ingress.ts')
     const ingress = await openDeviceIngress({
       ...parts,
@@ -74,13 +87,22 @@ function aborted(signal: AbortSignal): Promise<never> {
   return promise
 }
 
-function createBroker({ configuration, clock, random, log }: Parts, { metadata, engine, stores }: Storage): Broker {
+function createBroker(
+  { configuration, clock, random, log }: Parts,
+  { metadata, engine, stores, nodeEpoch, lease }: Storage,
+  right: ServingRight | undefined
+): Broker {
   return new Broker({
     clock,
     random,
     log,
     metadata,
     engine,
+    nodeEpoch,
+    mayServe: () => right?.holds() ?? true,
+    ...(lease !== undefined && {
+      security: { clusterSecret: () => metadata.clusterSecret, requireNodeAuthentication: true }
+    }),
     settings: {
       nodeId: configuration.nodeId,
       rack: configuration.rack ?? null,
@@ -100,6 +122,42 @@ function createBroker({ configuration, clock, random, log }: Parts, { metadata, 
     groupInitialRebalanceDelayMs: configuration.groupInitialRebalanceDelayMs,
     groupMinSessionTimeoutMs: configuration.groupMinSessionTimeoutMs,
     logLevel: log
+  })
+}
+
+/** Undefined where the node is alone by nature: nobody could take anything from it. */
+function createServingRight(
+  { clock, configuration }: Parts,
+  { lease, wal }: Pick<Storage, 'lease' | 'wal'>
+): ServingRight | undefined {
+  if (lease === undefined) return undefined
+  const right = new ServingRight(clock, lease, configuration.leaseMs, wal instanceof ObjectWal ? wal : undefined)
+  right.start()
+  return right
+}
+
+function createMembership(parts: Parts, storage: Storage, broker: Broker): Membership | undefined {
+  const { configuration } = parts
+  const { lease, metadata, stores } = storage
+  if (lease === undefined) return undefined
+  const { advertisedHost, host, rack = null, wal, walBytesMax: bytesMax } = configuration
+  const walMark = (nodeId: number) => metadata.walMark(nodeId)
+  return new Membership({
+    ...parts,
+    ...configuration,
+    metadata,
+    lease,
+    broker,
+    place: { host: advertisedHost ?? host, port: broker.port, rack, wal },
+    recovery: {
+      ...parts,
+      metadata,
+      stores,
+      settings: (topic) => broker.topicSettings.of(topic),
+      producerExpirationMs: configuration.producerIdExpirationMs,
+      engineSettings: configuration,
+      openLog: (log) => openDeadLog({ ...parts, stores, walMark, bytesMax }, log)
+    }
   })
 }
 

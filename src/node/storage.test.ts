@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { PostgresServer, skipWithoutPostgres } from '../metadata/postgres-fixture.ts'
 import { loadConfiguration } from '../runtime/configuration.ts'
 import { type FaultKind, isFault } from '../runtime/fault.ts'
 import { silentLog } from '../runtime/log.ts'
@@ -70,6 +71,18 @@ describe('the storage of a node', () => {
       await storage.close()
     })
   }
+
+  it('keeps its metadata on PostgreSQL when told so', { skip: skipWithoutPostgres }, async () => {
+    const server = await PostgresServer.start()
+    const flags = { metadata: await server.createDatabase() }
+    const dataDir = newFolder()
+    await fill(dataDir, flags, 3)
+    const storage = await open(dataDir, flags)
+    assert.equal((await onlyStream(storage, flags)).endOffset, 3)
+    assert.ok(!(await readdir(dataDir)).some((name) => name.startsWith('metadata')))
+    await storage.close()
+    await server.stop()
+  })
 
   it('refuses data, and a log that lies elsewhere, while another node has them', async () => {
     const [dataDir, log] = [newFolder(), newFolder()]

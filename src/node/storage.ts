@@ -1,10 +1,12 @@
 /** Opens what a node keeps its data in, in the order in which one needs the other, and closes it in reverse. */
 import { accessSync, constants, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { beginLife, type NodeLease } from '../cluster/node-lease.ts'
 import type { Database } from '../metadata/database.ts'
 import { DirectoryLock } from '../metadata/directory-lock.ts'
+import { openDatabase } from '../metadata/open-database.ts'
+import { isPostgresUrl } from '../metadata/postgres-location.ts'
 import { SqlMetadata } from '../metadata/sql-metadata.ts'
-import { openDatabase } from '../metadata/sqlite-database.ts'
 import { requireConditionalPut } from '../object-store/conditional-put-probe.ts'
 import { ConfiguredObjectStores } from '../object-store/configured-object-stores.ts'
 import { DEFAULT_PROFILE } from '../object-store/object-stores.ts'
@@ -40,6 +42,11 @@ export interface Storage {
   readonly metadata: SqlMetadata
   readonly stores: ConfiguredObjectStores
   readonly engine: StreamEngine
+  readonly wal: Wal
+  /** From `Metadata.registerNode`. */
+  readonly nodeEpoch: number
+  /** Undefined where the node is alone by nature: on a database of its own. */
+  readonly lease: NodeLease | undefined
   close(): Promise<void>
 }
 
@@ -68,18 +75,22 @@ async function openParts(
   const { clock, random } = effects
   const { nodeId } = configuration
   makeFolder(configuration.dataDir)
-  makeFolder(dirname(pathOfLocation(configuration.metadata)))
+  if (!isPostgresUrl(configuration.metadata)) makeFolder(dirname(pathOfLocation(configuration.metadata)))
   lock(configuration.dataDir, 'data directory', '--data-dir', closers)
-  const database = await openDatabase(configuration.metadata)
+  const database = await openDatabase(configuration.metadata, { clock, random })
+  closers.push(() => database.close())
   const metadata = await SqlMetadata.open({ database, clock, random })
   closers.push(() => metadata.close())
+  metadata.follow(effects.log)
   const urls = { ...configuration.objectStoreProfiles, [DEFAULT_PROFILE]: configuration.objectStore }
   const stores = await ConfiguredObjectStores.open(urls, { clock, random })
   closers.push(() => stores.close())
   requireProfiles(metadata, stores)
   const mark = await metadata.walMark(nodeId)
   await claimStores(urls, stores, metadata, { log: effects.log, mark })
-  const nodeEpoch = await metadata.registerNode(nodeId)
+  const lease = isPostgresUrl(configuration.metadata) ? await takeLease(configuration, effects, metadata) : undefined
+  if (lease !== undefined) closers.push(() => lease.close())
+  const nodeEpoch = lease?.node.epoch ?? (await metadata.registerNode(nodeId))
   const wal = await openWal(configuration, effects, closers, { metadata, stores, mark, epoch: nodeEpoch })
   const engine = new StreamEngine({
     ...effects,
@@ -88,6 +99,7 @@ async function openParts(
     metadata,
     stores,
     wal,
+    ...(lease !== undefined && wal instanceof FileWal && { mayAcknowledge: () => lease.valid() }),
     settings: configuration
   })
   closers.push(() => engine.close())
@@ -106,7 +118,17 @@ async function openParts(
   })
   use.start()
   closers.push(() => use.close())
-  return { database, metadata, stores, engine }
+  return { database, metadata, stores, engine, wal, nodeEpoch, lease }
+}
+
+/** Before the log is opened: from then on nobody else may take it. */
+function takeLease(
+  { nodeId, leaseMs }: Configuration,
+  { clock, log, failed }: StorageEffects,
+  metadata: SqlMetadata
+): Promise<NodeLease> {
+  // A lock on its folder, or the fence in the object store, keeps an earlier life from writing to the log.
+  return beginLife({ clock, log, leaseMs, lost: failed, metadata, nodeId, earlierLifeMayRun: false })
 }
 
 async function openWal(

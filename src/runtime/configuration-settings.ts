@@ -174,9 +174,29 @@ const storage = {
     kind: 'location',
     scheme: 'sqlite',
     defaultBelowDataDir: 'metadata.sqlite',
-    others: {},
-    help: 'Where topics, objects and devices are recorded: sqlite:///file.',
-    cost: 'Without it the uploaded data cannot be found again: back it up.'
+    others: {
+      'postgres://': 'postgres://user@host:port/database?sslmode=…',
+      'postgresql://': 'postgresql://…'
+    },
+    help: 'Where topics, objects and devices are recorded: a file for one node, or a PostgreSQL database, which several nodes may share (docs/metadata.md).',
+    cost: 'Without it the uploaded data cannot be found again: back it up. Once a database on another machine is away, topics and settings cannot be changed until it is back.'
+  },
+  leaseMs: {
+    kind: 'integer',
+    default: 2_000,
+    min: 500,
+    max: 60_000,
+    help: 'On a PostgreSQL database: how long after its last sign of life a node counts as dead, and others take over what it leads.',
+    cost: 'Lower values find dead nodes sooner and take short pauses for deaths. With a log in files, it is also how long the database may be away before nothing is acknowledged.',
+    kafka: 'broker.session.timeout.ms'
+  },
+  stoppedGraceMs: {
+    kind: 'integer',
+    default: 10_000,
+    min: 0,
+    max: 3_600_000,
+    help: 'On a PostgreSQL database: how long a node that was stopped, and could not hand over what it leads, may take to start again before others take over.',
+    cost: 'Until then nobody serves those partitions.'
   },
   walBytesMax: {
     kind: 'bytes',

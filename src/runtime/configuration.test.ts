@@ -96,8 +96,17 @@ describe('configuration', () => {
     refuses({ file: 'logLevel: loud' }, 'logLevel', 'key in longhaul.yaml', 'debug, info, warn, error')
     refuses({ flags: { wal: 's3://bucket' } }, 'flag --wal', 'file:///…')
     refuses({ flags: { wal: 'file://host/wal' } }, 'flag --wal', 'file:///…')
+    refuses({ flags: { metadata: 'mysql://host/x' } }, 'flag --metadata', 'sqlite:///…', 'postgres://user@host')
     refuses({ flags: { rack: '' } }, 'flag --rack', 'not empty')
     refuses({ file: 'nodeId: 1.5' }, 'nodeId is 1.5')
+  })
+
+  test('a refused URL is shown without its password', () => {
+    const sources = { flags: { metadata: 'mysql://user:secret@host/x', wal: 'file://a:secret@b/c' }, env: {} }
+    assert.throws(
+      () => loadConfiguration({ ...sources, readFile: () => '', workingDirectory: '/' }),
+      (error: Error) => error.message.includes('mysql://…@host/x') && !error.message.includes('secret')
+    )
   })
 
   test('all problems are reported at once', () => {

@@ -212,6 +212,8 @@ function simplified(name: string): string {
   return name.toLowerCase().replaceAll(/[-_.]|s$/g, '')
 }
 
+/** Without the user and password that a URL may have. */
 function show(value: unknown): string {
-  return JSON.stringify(value) ?? String(value)
+  const text = JSON.stringify(value) ?? String(value)
+  return text.replace(/(:\/\/)[^/?"]*@/g, '$1…@')
 }

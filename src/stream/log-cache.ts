@@ -66,6 +66,11 @@ export class LogCache {
     return this.#orphaned.size
   }
 
+  /** Streams of which something is in memory, or was. */
+  streamIds(): number[] {
+    return [...this.#logs.keys()]
+  }
+
   add(streamId: number, endOffset: number): StreamLog {
     const log = new StreamLog(streamId, endOffset)
     this.#logs.set(streamId, log)

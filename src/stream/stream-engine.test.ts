@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { openDatabase } from '../metadata/open-database.ts'
 import { SqlMetadata } from '../metadata/sql-metadata.ts'
-import { openDatabase } from '../metadata/sqlite-database.ts'
 import { FaultyObjectStore } from '../object-store/faulty-object-store.ts'
 import { MemoryObjectStore } from '../object-store/memory-object-store.ts'
 import { DEFAULT_PROFILE, type ObjectStores } from '../object-store/object-stores.ts'
@@ -396,7 +396,7 @@ describe('the storage engine', () => {
   it('ends, once, when its streams were taken over: what it cannot upload is no longer its own', async () => {
     const world = await startedWorld()
     await world.pass(world.append(0, 100).durable)
-    await world.metadata.openStreams(2, world.streamIds)
+    await world.metadata.openStreams(NODE_ID, world.streamIds)
     await assert.rejects(world.pass(world.engine.flush()), (error) => isFault(error, 'fenced'))
     await world.clock.advance(10_000)
     assert.equal(world.failures.length, 1)

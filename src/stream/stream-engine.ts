@@ -11,6 +11,7 @@ import { type Clock, sleep } from '../runtime/clock.ts'
 import { assert, Fault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
+import { Acknowledging } from './acknowledging.ts'
 import { CompactionTurn } from './compaction/compaction-turn.ts'
 import { COMPACTION_SETTINGS, Compactor } from './compaction/compactor.ts'
 import { StreamRewriter } from './compaction/stream-rewriter.ts'
@@ -63,6 +64,11 @@ export interface StreamEngineParts {
   readonly metadata: Metadata
   readonly stores: ObjectStores
   readonly wal: Wal
+  /**
+   * Whether what is durable may be acknowledged: not while somebody else might have read the log already (a file log
+   * whose lease has run out). What became durable meanwhile is acknowledged when it may be again. Default: always.
+   */
+  readonly mayAcknowledge?: () => boolean
   /** Called once when this engine can go on no more: its log failed, or its streams were taken over. The process should end. */
   readonly failed: (fault: Error) => void
   readonly settings: StreamEngineSettings
@@ -87,6 +93,21 @@ export interface StreamOwner {
   readonly profile: () => string
 }
 
+/** What the write-ahead log held that objects did not. */
+export interface Recovered {
+  readonly streamIds: readonly number[]
+  /** Of the log, also those that objects hold. */
+  readonly records: number
+  readonly bytes: number
+}
+
+/** A stream that takes no appends, and that objects hold all of. */
+export interface SettledStream {
+  readonly streamId: number
+  readonly epoch: number
+  readonly endOffset: number
+}
+
 interface OpenEntry {
   readonly stream: Stream
   owner: StreamOwner | undefined
@@ -109,11 +130,13 @@ export class StreamEngine {
   /** Position after the last record that is durable: what an upload of everything may trim to. */
   #durablePosition: WalPosition = 0
   #roomWaiters: (() => void)[] = []
+  readonly #acknowledging: Acknowledging
   #ending = false
   readonly #damageTold = new Set<string>()
 
   constructor(parts: StreamEngineParts) {
     this.#parts = parts
+    this.#acknowledging = new Acknowledging(parts.clock, parts.mayAcknowledge ?? (() => true))
     this.#walOfStreams = this.#logOfStreams(parts)
     this.#cache = new LogCache(parts.settings.logCacheBytes)
     this.#budget = new PriorityTransferBudget({
@@ -159,8 +182,8 @@ export class StreamEngine {
     })
   }
 
-  /** Reads the write-ahead log back. Called once, before any stream is opened. */
-  async recover(): Promise<void> {
+  /** Reads the write-ahead log back. Called once, before any stream is opened. Says of which streams it held entries. */
+  async recover(): Promise<Recovered> {
     let records = 0
     await this.#parts.wal.replay((record) => {
       records++
@@ -171,6 +194,7 @@ export class StreamEngine {
     }
     this.#compactor.start()
     this.#sweeper.start()
+    return { streamIds: this.#cache.streamIds(), records, bytes: this.#cache.dirtyBytes }
   }
 
   /** Takes the streams over under new epochs. */
@@ -207,9 +231,23 @@ export class StreamEngine {
     if (this.#parts.wal.bytes > 0) this.#uploader.noticed()
   }
 
-  /** Forgets a stream whose metadata is gone; whoever waits for it is told. */
-  discard(streamId: number): void {
-    this.#open.get(streamId)?.stream.fail(new Fault('closed', `stream ${streamId} was deleted`))
+  /**
+   * Stops appends to open streams, refusing them with `reason`, and moves all that they hold into objects. Says what may
+   * be handed over then; the streams stay sealed until they are unsealed or discarded.
+   */
+  async settle(streamIds: readonly number[], reason: Fault): Promise<SettledStream[]> {
+    // Most of it, while appends go on.
+    await this.flush()
+    const streams = streamIds.flatMap((id) => this.#open.get(id)?.stream ?? [])
+    for (const stream of streams) stream.seal(reason)
+    await Promise.all(streams.map((stream) => stream.whenDurable(stream.nextOffset)))
+    await this.flush()
+    return streams.map(({ id: streamId, epoch, endOffset }) => ({ streamId, epoch, endOffset }))
+  }
+
+  /** Forgets a stream that is gone, or somebody else's; whoever waits for it is told why. */
+  discard(streamId: number, reason = new Fault('closed', `stream ${streamId} was deleted`)): void {
+    this.#open.get(streamId)?.stream.fail(reason)
     this.#open.delete(streamId)
     this.#cache.remove(streamId)
     this.#wakeWaiters()
@@ -277,6 +315,7 @@ export class StreamEngine {
     // What waits for a store that does not answer is cut off when the store is closed.
     await Promise.race([Promise.all(working.map((part) => part.close())), sleep(this.#parts.clock, CLOSE_MS_MAX)])
     await this.#parts.wal.close()
+    this.#acknowledging.close()
     for (const { stream } of this.#open.values()) stream.fail(new Fault('closed', 'the storage engine was closed'))
     this.#wakeWaiters()
   }
@@ -289,10 +328,12 @@ export class StreamEngine {
         wal.append(
           record,
           (end) => {
-            this.#durablePosition = end
-            durable(end)
-            this.#uploader.noticed()
-            if (this.#roomWaiters.length > 0 && this.#hasRoom()) this.#wakeWaiters()
+            this.#acknowledging.add(() => {
+              this.#durablePosition = end
+              durable(end)
+              this.#uploader.noticed()
+              if (this.#roomWaiters.length > 0 && this.#hasRoom()) this.#wakeWaiters()
+            }, failed)
           },
           (fault) => {
             failed(fault)
@@ -325,6 +366,8 @@ export class StreamEngine {
     const row = this.#parts.metadata.image.stream(record.streamId)
     // Deleted since, or already in objects: the crash came between the commit and the trim.
     if (row === undefined || record.entry.baseOffset < row.endOffset) return
+    // Another node has led the stream since. What counts was in objects by then; the rest was never acknowledged.
+    if (record.epoch < row.tenure) return
     const log = this.#cache.get(row.id) ?? this.#cache.add(row.id, row.endOffset)
     if (record.entry.baseOffset !== log.endOffset) {
       throw new Fault(

@@ -36,6 +36,8 @@ export class Stream {
   #startOffset = 0
   #nextOffset: number
   #failure: Error | undefined
+  /** Why nothing can be appended, for now. */
+  #sealed: Error | undefined
 
   constructor(parts: StreamParts) {
     this.id = parts.id
@@ -71,7 +73,8 @@ export class Stream {
    * the entry is durable and readable. Fault `closed` or `unavailable` when the log cannot be written any more.
    */
   append(entry: Entry): Promise<void> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    const refusal = this.#failure ?? this.#sealed
+    if (refusal !== undefined) return Promise.reject(refusal)
     if (entry.payload.length > this.payloadBytesMax) {
       const message = `an entry of ${entry.payload.length} bytes is larger than the ${this.payloadBytesMax} that the log takes`
       return Promise.reject(new Fault('invalid', message))
@@ -188,6 +191,15 @@ export class Stream {
         stop()
       })
     })
+  }
+
+  /** Takes no appends until `unseal`, and refuses them with `reason`. What is under way becomes durable, reads go on. */
+  seal(reason: Error): void {
+    this.#sealed = reason
+  }
+
+  unseal(): void {
+    this.#sealed = undefined
   }
 
   /** Refuses everything from now on; whoever waits is told. */

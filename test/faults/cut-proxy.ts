@@ -40,6 +40,11 @@ export class CutProxy {
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
 
+  /** Lets new connections through, while those of before stay silent: the way there has changed, and nobody said so. */
+  reroute(): void {
+    this.#outage = undefined
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     this.#server.close()

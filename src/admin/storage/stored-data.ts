@@ -3,7 +3,7 @@
  * that does not exist is an error and stays that way.
  */
 import type { Database } from '../../metadata/database.ts'
-import { openToRead } from '../../metadata/sqlite-database.ts'
+import { openToRead } from '../../metadata/open-database.ts'
 import { openObjectStore } from '../../object-store/configured-object-stores.ts'
 import { DirectoryObjectStore } from '../../object-store/directory-object-store.ts'
 import type { ObjectStore } from '../../object-store/object-store.ts'

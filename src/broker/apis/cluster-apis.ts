@@ -17,6 +17,7 @@ import { UnregisterBrokerRequest, UnregisterBrokerResponse } from '../../wire/me
 import { UpdateFeaturesRequest, UpdateFeaturesResponse } from '../../wire/messages/update-features.ts'
 import { type Api, api } from '../api.ts'
 import type { BrokerParts } from '../broker-parts.ts'
+import type { Coordinators } from '../coordinators.ts'
 import { alterClientQuotasHandler } from '../handlers/alter-client-quotas.ts'
 import { describeClientQuotasHandler } from '../handlers/describe-client-quotas.ts'
 import { describeClusterHandler } from '../handlers/describe-cluster.ts'
@@ -27,9 +28,9 @@ import { pushTelemetryHandler } from '../handlers/push-telemetry.ts'
 import { unregisterBrokerHandler } from '../handlers/unregister-broker.ts'
 import { updateFeaturesHandler } from '../handlers/update-features.ts'
 
-export function clusterApis(parts: BrokerParts): Api[] {
+export function clusterApis(parts: BrokerParts, { places }: Coordinators): Api[] {
   return [
-    api(FindCoordinatorRequest, FindCoordinatorResponse, findCoordinatorHandler(parts)),
+    api(FindCoordinatorRequest, FindCoordinatorResponse, findCoordinatorHandler(places, parts.log, parts.security)),
     api(DescribeClusterRequest, DescribeClusterResponse, describeClusterHandler(parts)),
     api(DescribeQuorumRequest, DescribeQuorumResponse, describeQuorumHandler(parts)),
     api(UnregisterBrokerRequest, UnregisterBrokerResponse, unregisterBrokerHandler(parts)),

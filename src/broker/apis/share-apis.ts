@@ -39,6 +39,7 @@ import type { ShareCoordinators } from '../groups/share/share-composition.ts'
 import { shareGroupDescribeHandler, shareGroupHeartbeatHandler } from '../groups/share/share-group-handlers.ts'
 import { alterShareOffsets, deleteShareOffsets, describeShareOffsets } from '../groups/share/share-offsets.ts'
 import type { Handler } from '../handler.ts'
+import { nodesOnly } from '../security/node-security.ts'
 import { shareAcknowledgeHandler } from '../shares/share-acknowledge.ts'
 import { shareFetchHandler } from '../shares/share-fetch.ts'
 import {
@@ -46,6 +47,8 @@ import {
   initializeStateHandler,
   readStateHandler,
   readStateSummaryHandler,
+  refuseState,
+  type StateRequest,
   writeStateHandler
 } from '../shares/state-requests.ts'
 
@@ -53,12 +56,14 @@ export function shareApis(
   parts: BrokerParts,
   { shares, states, groups, offsets, groupSettings }: ShareCoordinators
 ): Api[] {
-  const { clock, topics, unsent } = parts
-  const fetching = { clock, topics, unsent, shares, groupSettings }
+  const { clock, cluster, topics, unsent } = parts
+  const fetching = { clock, cluster, topics, unsent, shares, groupSettings }
   const gate = <Request, Response, Refused>(
     handler: Handler<Request, Response>,
     refuse: (request: Request, refusal: Refusal) => Refused
   ) => gated(parts.features, 'share.version', handler, refuse)
+  const ofNodes = <Request extends StateRequest, Response>(handler: Handler<Request, Response>) =>
+    nodesOnly(parts.security, handler, refuseState)
   return [
     api(
       ShareGroupHeartbeatRequest,
@@ -68,11 +73,15 @@ export function shareApis(
     api(ShareGroupDescribeRequest, ShareGroupDescribeResponse, gate(shareGroupDescribeHandler(groups), refusedGroups)),
     api(ShareFetchRequest, ShareFetchResponse, gate(shareFetchHandler(fetching), refusedFetch)),
     api(ShareAcknowledgeRequest, ShareAcknowledgeResponse, gate(shareAcknowledgeHandler(fetching), refusedFetch)),
-    api(InitializeShareGroupStateRequest, InitializeShareGroupStateResponse, initializeStateHandler(states)),
-    api(ReadShareGroupStateRequest, ReadShareGroupStateResponse, readStateHandler(states)),
-    api(WriteShareGroupStateRequest, WriteShareGroupStateResponse, writeStateHandler(states)),
-    api(DeleteShareGroupStateRequest, DeleteShareGroupStateResponse, deleteStateHandler(states)),
-    api(ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse, readStateSummaryHandler(states)),
+    api(InitializeShareGroupStateRequest, InitializeShareGroupStateResponse, ofNodes(initializeStateHandler(states))),
+    api(ReadShareGroupStateRequest, ReadShareGroupStateResponse, ofNodes(readStateHandler(states))),
+    api(WriteShareGroupStateRequest, WriteShareGroupStateResponse, ofNodes(writeStateHandler(states))),
+    api(DeleteShareGroupStateRequest, DeleteShareGroupStateResponse, ofNodes(deleteStateHandler(states))),
+    api(
+      ReadShareGroupStateSummaryRequest,
+      ReadShareGroupStateSummaryResponse,
+      ofNodes(readStateSummaryHandler(states))
+    ),
     api(
       DescribeShareGroupOffsetsRequest,
       DescribeShareGroupOffsetsResponse,

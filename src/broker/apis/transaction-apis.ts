@@ -24,7 +24,11 @@ export function transactionApis(parts: BrokerParts, coordinators: Coordinators):
   const offsetsPartitions = () => offsetsLogs.partitionCount()
   return [
     api(InitProducerIdRequest, InitProducerIdResponse, initProducerIdHandler(parts, transactions)),
-    api(AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, addPartitionsToTxnHandler(parts.topics, transactions)),
+    api(
+      AddPartitionsToTxnRequest,
+      AddPartitionsToTxnResponse,
+      addPartitionsToTxnHandler(parts.topics, transactions, parts.security)
+    ),
     api(AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, addOffsetsToTxnHandler(transactions, offsetsPartitions)),
     api(EndTxnRequest, EndTxnResponse, endTxnHandler(transactions)),
     api(WriteTxnMarkersRequest, WriteTxnMarkersResponse, writeTxnMarkersHandler(transactionEnds)),

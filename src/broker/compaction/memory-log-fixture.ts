@@ -146,7 +146,7 @@ export class MemoryLog implements StreamRewriting {
 
   stream() {
     const { startOffset, endOffset, cleanedOffset } = this
-    return { id: STREAM_ID, epoch: 1, startOffset, endOffset, cleanedOffset }
+    return { id: STREAM_ID, epoch: 1, tenure: 0, startOffset, endOffset, cleanedOffset }
   }
 
   /** One range for each entry, stretched over the gap before it. */

@@ -1,6 +1,6 @@
 /**
  * AddPartitionsToTxn v0 to v5 (KIP-98, KIP-890): up to v3 a client adds partitions to its transaction; from v4 on brokers
- * do, or ask whether a client has, for many transactions at once.
+ * do, or ask whether a client has, for many transactions at once: in a cluster, nobody else may.
  *
  * A transaction with a partition that does not exist gets none of its partitions. Nor does one with a partition of an
  * internal topic, from a client: AddOffsetsToTxn is how a group's becomes part of it.
@@ -12,6 +12,7 @@ import type {
 } from '../../wire/messages/add-partitions-to-txn.ts'
 import type { InferInput } from '../../wire/schema.ts'
 import type { Handler } from '../handler.ts'
+import type { NodeSecurity } from '../security/node-security.ts'
 import type { Topics } from '../topics.ts'
 import type { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
 import type { TopicPartition } from '../transactions/transaction-partitions.ts'
@@ -27,7 +28,8 @@ const FENCED_VERSION = 2
 
 export function addPartitionsToTxnHandler(
   topics: Pick<Topics, 'get'>,
-  transactions: TransactionCoordinator
+  transactions: TransactionCoordinator,
+  security?: NodeSecurity
 ): Handler<AddPartitionsToTxnRequest, Answer> {
   const add = async (asked: Asked, apiVersion: number): Promise<TopicsAnswer> => {
     const partitions = asked.topics.flatMap(({ name, partitions: indexes }) =>
@@ -56,9 +58,12 @@ export function addPartitionsToTxnHandler(
     const unknown = error === ErrorCode.PRODUCER_FENCED && apiVersion < FENCED_VERSION
     return answered(asked, () => (unknown ? ErrorCode.INVALID_PRODUCER_EPOCH : error))
   }
-  return async (request, { apiVersion }) => {
+  return async (request, { apiVersion, peer }) => {
     if (apiVersion < BROKER_VERSION) {
       return { throttleTimeMs: 0, resultsByTopicV3AndBelow: await add(ofClient(request), apiVersion) }
+    }
+    if (security?.requireNodeAuthentication === true && !peer.isNode) {
+      return { throttleTimeMs: 0, errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, resultsByTransaction: [] }
     }
     const results = request.transactions.map(async (asked) => ({
       transactionalId: asked.transactionalId,

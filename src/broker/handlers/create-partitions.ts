@@ -60,11 +60,16 @@ async function grow(
   const badAssignment = assignmentsProblem(wanted, moves.brokers())
   if (badAssignment !== undefined) return badAssignment
   try {
-    if (!validateOnly) await topics.grow(topic, wanted.count)
+    if (!validateOnly) await topics.grow(topic, wanted.count, leadersOf(wanted))
     return undefined
   } catch (error) {
     return { errorCode: codeOf(error), errorMessage: String(error) }
   }
+}
+
+/** By the assignments, if there are any. */
+function leadersOf({ assignments }: Wanted): readonly number[] | undefined {
+  return assignments?.flatMap(({ brokerIds }) => brokerIds[0] ?? [])
 }
 
 function countProblem({ name, partitions }: Topic, { count, assignments }: Wanted): Problem | undefined {

@@ -66,7 +66,7 @@ async function create(
   if (!quota.take(numPartitions)) return refuse(wanted, QUOTA_EXCEEDED)
   const configs = chosen(wanted)
   try {
-    const topicId = validateOnly ? ZERO_UUID : (await parts.topics.create(wanted.name, numPartitions, configs)).id
+    const topicId = validateOnly ? ZERO_UUID : await record(parts, wanted, numPartitions, configs)
     return {
       name: wanted.name,
       topicId,
@@ -80,6 +80,17 @@ async function create(
     if (isFault(error, 'conflict')) return refuse(wanted, exists(wanted.name))
     return refuse(wanted, { errorCode: codeOf(error), errorMessage: String(error) })
   }
+}
+
+async function record(
+  { topics }: BrokerParts,
+  { name, assignments }: Wanted,
+  partitions: number,
+  configs: Record<string, string>
+): Promise<string> {
+  const byIndex = assignments.toSorted((a, b) => a.partitionIndex - b.partitionIndex)
+  const leaders = byIndex.flatMap(({ brokerIds }) => brokerIds[0] ?? [])
+  return (await topics.create(name, partitions, configs, leaders.length > 0 ? { leaders } : {})).id
 }
 
 function nameProblem({ topics }: BrokerParts, { name }: Wanted): Problem | undefined {
@@ -120,7 +131,7 @@ function sizeProblem(parts: BrokerParts, wanted: Wanted): Problem | undefined {
   return undefined
 }
 
-function assignmentProblem({ settings }: BrokerParts, wanted: Wanted): Problem | undefined {
+function assignmentProblem({ cluster }: BrokerParts, wanted: Wanted): Problem | undefined {
   if (wanted.numPartitions !== -1 || wanted.replicationFactor !== -1) {
     return {
       errorCode: ErrorCode.INVALID_REQUEST,
@@ -129,13 +140,14 @@ function assignmentProblem({ settings }: BrokerParts, wanted: Wanted): Problem |
   }
   const indexes = wanted.assignments.map(({ partitionIndex }) => partitionIndex).sort((a, b) => a - b)
   const dense = indexes.every((index, at) => index === at)
+  const receivers = cluster.receivers()
   const known = wanted.assignments.every(
-    ({ brokerIds }) => brokerIds.length > 0 && brokerIds.every((id) => id === settings.nodeId)
+    ({ brokerIds }) => brokerIds.length > 0 && brokerIds.every((id) => receivers.includes(id))
   )
   if (dense && known) return undefined
   return {
     errorCode: ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-    errorMessage: `A manual assignment numbers its partitions from 0 on without gaps and names known brokers only: ${settings.nodeId}.`
+    errorMessage: `A manual assignment numbers its partitions from 0 on without gaps and names known brokers only: ${receivers.join(', ')}.`
   }
 }
 

@@ -31,7 +31,7 @@ async function remove(
 ): Promise<PartitionAnswer> {
   const refuse = (errorCode: number) => ({ partitionIndex, lowWatermark: -1, errorCode })
   const partition = topics.partition(name, partitionIndex)
-  if (partition === undefined) return refuse(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  if (partition === undefined) return refuse(topics.absence(name, partitionIndex))
   if (topics.get(name)?.internal === true) return refuse(ErrorCode.INVALID_TOPIC_EXCEPTION)
   const settings = topics.settings(name)
   // Of what is only compacted, the last record of each key is promised.

@@ -1,11 +1,11 @@
 /**
- * DescribeCluster v0 to v2 (KIP-700, KIP-919, KIP-1073): brokers and controller. This node is both, and its listener is
- * one of brokers. A broker that answers is not fenced, so asking for fenced ones changes nothing.
+ * DescribeCluster v0 to v2 (KIP-700, KIP-919, KIP-1073): the brokers of the cluster, with those that are fenced if asked
+ * for. Any broker carries out what a controller is asked for, so each names itself as it.
  */
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { DescribeClusterRequest, DescribeClusterResponse } from '../../wire/messages/describe-cluster.ts'
 import type { InferInput } from '../../wire/schema.ts'
-import { ALL_CLUSTER_OPERATIONS, OPERATIONS_OMITTED, thisBroker } from '../advertised.ts'
+import { ALL_CLUSTER_OPERATIONS, OPERATIONS_OMITTED } from '../advertised.ts'
 import type { BrokerParts } from '../broker-parts.ts'
 import type { Handler } from '../handler.ts'
 
@@ -14,17 +14,19 @@ type Answer = InferInput<typeof DescribeClusterResponse>
 const ENDPOINT = { brokers: 1, controllers: 2 } as const
 
 export function describeClusterHandler(parts: BrokerParts): Handler<DescribeClusterRequest, Answer> {
-  return ({ endpointType, includeClusterAuthorizedOperations }) => {
+  return ({ endpointType, includeClusterAuthorizedOperations, includeFencedBrokers }) => {
     if (endpointType !== ENDPOINT.brokers) return refuse(endpointType)
-    const { nodeId, host, port, rack } = thisBroker(parts)
+    const { cluster } = parts
+    const serving = cluster.brokers().map(({ nodeId, ...place }) => ({ brokerId: nodeId, ...place, isFenced: false }))
+    const fenced = includeFencedBrokers ? cluster.fenced() : []
     return {
       throttleTimeMs: 0,
       errorCode: ErrorCode.NONE,
       errorMessage: null,
       endpointType: ENDPOINT.brokers,
       clusterId: parts.metadata.clusterId,
-      controllerId: nodeId,
-      brokers: [{ brokerId: nodeId, host, port, rack, isFenced: false }],
+      controllerId: cluster.nodeId,
+      brokers: [...serving, ...fenced.map(({ nodeId, ...place }) => ({ brokerId: nodeId, ...place, isFenced: true }))],
       clusterAuthorizedOperations: includeClusterAuthorizedOperations ? ALL_CLUSTER_OPERATIONS : OPERATIONS_OMITTED
     }
   }

@@ -23,7 +23,11 @@ export function describeProducersHandler({ topics }: BrokerParts): Handler<Descr
         if (problem !== undefined) return refuse(partitionIndex, ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
         const partition = topics.partition(name, partitionIndex)
         if (partition !== undefined) return describe(partition)
-        return refuse(partitionIndex, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, `there is no ${name}-${partitionIndex}`)
+        return refuse(
+          partitionIndex,
+          topics.absence(name, partitionIndex),
+          `${name}-${partitionIndex} is not led by this broker`
+        )
       })
       return { name, partitions }
     })

@@ -7,7 +7,6 @@ import { ZERO_UUID } from '../../wire/buffers.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { DescribeQuorumRequest, DescribeQuorumResponse } from '../../wire/messages/describe-quorum.ts'
 import type { InferInput } from '../../wire/schema.ts'
-import { thisBroker } from '../advertised.ts'
 import type { BrokerParts } from '../broker-parts.ts'
 import type { Handler } from '../handler.ts'
 
@@ -24,8 +23,9 @@ export function describeQuorumHandler(parts: BrokerParts): Handler<DescribeQuoru
     const asked = topics.length === 1 && topic?.topicName === METADATA_TOPIC && topic.partitions.length === 1
     const valid = asked && topic.partitions[0]?.partitionIndex === 0
     const quorum = valid ? await describe(parts) : undefined
-    const { nodeId, host, port } = thisBroker(parts)
-    const listeners = [{ name: 'PLAINTEXT', host, port }]
+    const { nodeId } = parts.cluster
+    const place = parts.cluster.broker(nodeId)
+    const listeners = place === undefined ? [] : [{ name: 'PLAINTEXT', host: place.host, port: place.port }]
     return {
       errorCode: ErrorCode.NONE,
       errorMessage: null,

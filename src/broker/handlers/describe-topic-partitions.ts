@@ -12,6 +12,7 @@ import type {
 import type { InferInput } from '../../wire/schema.ts'
 import { ALL_TOPIC_OPERATIONS } from '../advertised.ts'
 import type { BrokerParts } from '../broker-parts.ts'
+import type { ClusterView } from '../cluster-view.ts'
 import type { Handler } from '../handler.ts'
 import { topicNameProblem } from '../topic-names.ts'
 
@@ -22,7 +23,8 @@ type TopicAnswer = Answer['topics'][number]
 const PARTITIONS_PER_PAGE_MAX = 2000
 
 export function describeTopicPartitionsHandler({
-  topics
+  topics,
+  cluster
 }: BrokerParts): Handler<DescribeTopicPartitionsRequest, Answer> {
   return (request) => {
     const { cursor } = request
@@ -37,7 +39,7 @@ export function describeTopicPartitionsHandler({
       const topic = topics.get(name)
       const from = cursor?.topicName === name ? cursor.partitionIndex : 0
       if (room === 0) return { topics: answers, nextCursor: { topicName: name, partitionIndex: from } }
-      const answer = topic === undefined ? missing(name) : describe(topic, from, room)
+      const answer = topic === undefined ? missing(name) : describe(cluster, topic, from, room)
       answers.push(answer)
       room -= answer.partitions.length
       const next = from + answer.partitions.length
@@ -66,23 +68,26 @@ function refuse(name: string, errorCode: number): TopicAnswer {
   return { errorCode, name, topicId: ZERO_UUID, isInternal: false, partitions: [] }
 }
 
-function describe(topic: Topic, from: number, room: number): TopicAnswer {
+function describe(cluster: ClusterView, topic: Topic, from: number, room: number): TopicAnswer {
   return {
     errorCode: ErrorCode.NONE,
     name: topic.name,
     topicId: topic.id,
     isInternal: topic.internal,
-    partitions: topic.partitions.slice(from, from + room).map(({ index, leader, leaderEpoch }) => ({
-      errorCode: ErrorCode.NONE,
-      partitionIndex: index,
-      leaderId: leader,
-      leaderEpoch,
-      replicaNodes: [leader],
-      isrNodes: [leader],
-      eligibleLeaderReplicas: [],
-      lastKnownElr: [],
-      offlineReplicas: []
-    })),
+    partitions: topic.partitions.slice(from, from + room).map(({ index, leader, leaderEpoch }) => {
+      const isThere = cluster.broker(leader) !== undefined
+      return {
+        errorCode: isThere ? ErrorCode.NONE : ErrorCode.LEADER_NOT_AVAILABLE,
+        partitionIndex: index,
+        leaderId: isThere ? leader : -1,
+        leaderEpoch,
+        replicaNodes: [leader],
+        isrNodes: isThere ? [leader] : [],
+        eligibleLeaderReplicas: [],
+        lastKnownElr: [],
+        offlineReplicas: isThere ? [] : [leader]
+      }
+    }),
     topicAuthorizedOperations: ALL_TOPIC_OPERATIONS
   }
 }

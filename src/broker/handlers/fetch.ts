@@ -15,6 +15,7 @@ import type { BrokerParts } from '../broker-parts.ts'
 import { FetchPass, type PartitionAnswer } from '../fetch-pass.ts'
 import type { FetchScope, FetchTarget } from '../fetch-sessions.ts'
 import type { Handler } from '../handler.ts'
+import { hintedBrokers } from '../leader-hints.ts'
 import { PartitionWatch } from '../partition-watch.ts'
 
 type Answer = InferInput<typeof FetchResponse>
@@ -22,13 +23,15 @@ type Answer = InferInput<typeof FetchResponse>
 const READ_COMMITTED = 1
 /** The first version whose response can name the current leader. */
 const LEADER_NAMED_VERSION = 12
+/** The first version whose response says where the brokers are that it names. */
+const ENDPOINTS_VERSION = 16
 /** The first version that names topics by their id. */
 const TOPIC_IDS_VERSION = 13
 /** Kafka's default of `fetch.max.bytes`: no response is larger, whatever the client asks for, but for one batch. */
 const RESPONSE_BYTES_MAX = 55 * 1024 * 1024
 
 export function fetchHandler(parts: BrokerParts): Handler<FetchRequest, Answer> {
-  const { sessions, clock, topics, settings, unsent } = parts
+  const { sessions, clock, topics, cluster, unsent } = parts
   return async (request, context) => {
     const byId = context.apiVersion >= TOPIC_IDS_VERSION
     const readCommitted = request.isolationLevel === READ_COMMITTED
@@ -40,7 +43,7 @@ export function fetchHandler(parts: BrokerParts): Handler<FetchRequest, Answer> 
     const pass = new FetchPass({
       topics,
       unsent,
-      nodeId: settings.nodeId,
+      cluster,
       targets: scope.targets,
       byId,
       leaderNamed,
@@ -52,7 +55,8 @@ export function fetchHandler(parts: BrokerParts): Handler<FetchRequest, Answer> 
       await pass.readAll()
       const enough = () => pass.urgent || pass.bytes >= Math.min(request.minBytes, bytesMax) || pass.reads.length === 0
       if (request.maxWaitMs > 0 && !enough()) await readUntil(enough, parts, pass, deadline, context.closed)
-      return answer(parts, scope, pass, byId)
+      const answered = answer(parts, scope, pass, byId)
+      return context.apiVersion < ENDPOINTS_VERSION ? answered : { ...answered, nodeEndpoints: endpoints(parts, pass) }
     } finally {
       pass.close()
     }
@@ -86,7 +90,8 @@ async function readUntil(
 
 function answer({ sessions }: BrokerParts, scope: FetchScope, pass: FetchPass, byId: boolean): Answer {
   const byTopic = new Map<string, { topic: string; topicId: string; partitions: PartitionAnswer[] }>()
-  for (const { target, answer, bytes } of pass.reads) {
+  for (const { target, partition, answer, bytes } of pass.reads) {
+    if (bytes > 0) partition?.traffic.fetched(bytes)
     if (scope.incremental && bytes === 0 && !hasNews(target, answer)) continue
     if (scope.session !== undefined) {
       remember(target, answer)
@@ -101,6 +106,13 @@ function answer({ sessions }: BrokerParts, scope: FetchScope, pass: FetchPass, b
     topic.partitions.push(answer)
   }
   return { sessionId: scope.session?.id ?? 0, responses: [...byTopic.values()] }
+}
+
+function endpoints({ cluster }: BrokerParts, { reads }: FetchPass) {
+  return hintedBrokers(
+    cluster,
+    reads.map(({ answer }) => answer.currentLeader)
+  )
 }
 
 function hasNews({ shown }: FetchTarget, answer: PartitionAnswer): boolean {

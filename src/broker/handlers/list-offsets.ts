@@ -87,7 +87,7 @@ async function answer(
     return { partitionIndex, errorCode: ErrorCode.UNSUPPORTED_VERSION }
   }
   const partition = topics.partition(name, partitionIndex)
-  if (partition === undefined) return { partitionIndex, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
+  if (partition === undefined) return { partitionIndex, errorCode: topics.absence(name, partitionIndex) }
   const errorCode = partition.checkLeaderEpoch(wanted.currentLeaderEpoch)
   if (errorCode !== ErrorCode.NONE) return { partitionIndex, errorCode }
   try {

@@ -24,7 +24,7 @@ export function offsetForLeaderEpochHandler(parts: BrokerParts): Handler<OffsetF
 function find({ topics }: BrokerParts, topic: string, wanted: Wanted): PartitionAnswer {
   const answer = { partition: wanted.partition, leaderEpoch: -1, endOffset: -1 }
   const partition = topics.partition(topic, wanted.partition)
-  if (partition === undefined) return { ...answer, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
+  if (partition === undefined) return { ...answer, errorCode: topics.absence(topic, wanted.partition) }
   const errorCode = partition.checkLeaderEpoch(wanted.currentLeaderEpoch)
   if (errorCode !== ErrorCode.NONE) return { ...answer, errorCode }
   const end = partition.leaderEpochs.endOf(wanted.leaderEpoch, partition.highWatermark)

@@ -25,10 +25,12 @@ import { BatchPreparation, isProblem, type Prepared } from '../batch-preparation
 import type { BrokerParts } from '../broker-parts.ts'
 import { codeOf } from '../fault-codes.ts'
 import type { Handler } from '../handler.ts'
+import { hintedBrokers, type LeaderHint, leaderHint } from '../leader-hints.ts'
 import type { Appended, Partition } from '../partition/partition.ts'
 import type { VerificationGuard } from '../partition/verification-states.ts'
 import type { RecordError } from '../record-problem.ts'
 import type { TopicSettings } from '../topic-settings.ts'
+import type { Topics } from '../topics.ts'
 import { ProduceVerification } from '../transactions/produce-verification.ts'
 import type { TransactionVerification } from '../transactions/transaction-partitions.ts'
 
@@ -37,6 +39,8 @@ type TopicData = ProduceRequest['topicData'][number]
 type PartitionData = TopicData['partitionData'][number]
 type PartitionAnswer = Answer['responses'][number]['partitionResponses'][number]
 
+/** The first version whose answer can name the current leader (KIP-951). */
+const LEADER_NAMED_VERSION = 10
 /** The first version that names topics by their id. */
 const TOPIC_IDS_VERSION = 13
 /** The first version whose clients all know zstd (KIP-110). */
@@ -67,31 +71,53 @@ interface Request {
 type Work = Pick<BrokerParts, 'topics'> & { readonly order: AppendOrder; readonly preparation: BatchPreparation }
 
 export function produceHandler(
-  { topics, clock }: BrokerParts,
+  parts: BrokerParts,
   coordinator: TransactionVerification
 ): Handler<ProduceRequest, Answer | undefined> {
+  const { topics, clock } = parts
   const work = { topics, order: new AppendOrder(), preparation: new BatchPreparation() }
   return (request, { apiVersion, clientId }) => {
     const { acks, topicData, timeoutMs, transactionalId } = request
-    const verification =
-      transactionalId === null ? undefined : new ProduceVerification(coordinator, clock, transactionalId, apiVersion)
-    const common = {
-      acks,
-      byId: apiVersion >= TOPIC_IDS_VERSION,
-      limits: { zstdAllowed: apiVersion >= ZSTD_VERSION },
-      nowMs: clock.now(),
-      internalAllowed: clientId === INTERNAL_CLIENT,
-      verification
+    const byId = apiVersion >= TOPIC_IDS_VERSION
+    const take = () => {
+      const verification =
+        transactionalId === null ? undefined : new ProduceVerification(coordinator, clock, transactionalId, apiVersion)
+      const common = {
+        acks,
+        byId,
+        limits: { zstdAllowed: apiVersion >= ZSTD_VERSION },
+        nowMs: clock.now(),
+        internalAllowed: clientId === INTERNAL_CLIENT,
+        verification
+      }
+      const refusal = refusalOfAll(request)
+      const outcomes = topicData.map((data) => ({
+        data,
+        partitions: refusal === undefined ? appendTopic(work, common, data) : refuseTopic(data, refusal)
+      }))
+      const hints = apiVersion >= LEADER_NAMED_VERSION ? parts : undefined
+      const finish = (known: Outcomes) =>
+        acks === 0 ? discard(known) : answer(known, parts, Math.max(timeoutMs, TIMEOUT_MS_MIN), hints)
+      return areKnown(outcomes) ? finish(outcomes) : whenKnown(outcomes).then(finish)
     }
-    const refusal = refusalOfAll(request)
-    const outcomes = topicData.map((data) => ({
-      data,
-      partitions: refusal === undefined ? appendTopic(work, common, data) : refuseTopic(data, refusal)
-    }))
-    const finish = (known: Outcomes) =>
-      acks === 0 ? discard(known) : answer(known, clock, Math.max(timeoutMs, TIMEOUT_MS_MIN))
-    return areKnown(outcomes) ? finish(outcomes) : whenKnown(outcomes).then(finish)
+    const settling = whenSettled(topics, topicData, byId)
+    return settling === undefined ? take() : settling.then(take)
   }
+}
+
+/** When it is known which of the partitions are here; undefined when it is known already. */
+function whenSettled(topics: Topics, topicData: readonly TopicData[], byId: boolean): Promise<unknown> | undefined {
+  let waits: Promise<void>[] | undefined
+  for (const data of topicData) {
+    const topic = byId ? topics.byId(data.topicId) : topics.get(data.name)
+    for (const { index } of data.partitionData) {
+      const wait = topics.settling(topic, index)
+      if (wait === undefined) continue
+      waits ??= []
+      waits.push(wait)
+    }
+  }
+  return waits === undefined ? undefined : Promise.all(waits)
 }
 
 function appendTopic(work: Work, request: Request, data: TopicData): (Outcome | Promise<Outcome>)[] {
@@ -117,7 +143,7 @@ function appendPartition(
 ): Outcome | Promise<Outcome> {
   const partition = topics.partition(topicName, data.index)
   const settings = topics.settings(topicName)
-  if (partition === undefined || settings === undefined) return refuse(data, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  if (partition === undefined || settings === undefined) return refuse(data, topics.absence(topicName, data.index))
   const split = splitBatches(data.records?.[0] ?? NO_RECORDS, limits)
   if (split.error !== undefined) return refuse(data, ErrorCode[split.error], split.message)
   const [batch] = split.batches
@@ -241,7 +267,12 @@ async function observed(pending: Outcome | Promise<Outcome>): Promise<Outcome> {
 }
 
 /** All partitions are waited for together: a rejection must never find nobody waiting for it. */
-async function answer(outcomes: Outcomes, clock: Clock, timeoutMs: number): Promise<Answer> {
+async function answer(
+  outcomes: Outcomes,
+  { clock, appendDelays }: Pick<BrokerParts, 'clock' | 'appendDelays'>,
+  timeoutMs: number,
+  hints: Hints | undefined
+): Promise<Answer> {
   const pending: Promise<void>[] = []
   const settled = new Map<Outcome, unknown>()
   for (const { partitions } of outcomes) {
@@ -253,14 +284,37 @@ async function answer(outcomes: Outcomes, clock: Clock, timeoutMs: number): Prom
       }
     }
   }
-  if (pending.length > 0) await atMost(clock, timeoutMs, pending.length === 1 ? pending[0] : Promise.all(pending))
-  return {
-    responses: outcomes.map(({ data, partitions }) => ({
-      name: data.name,
-      topicId: data.topicId,
-      partitionResponses: partitions.map((outcome) => describe(outcome, settled))
-    }))
+  if (pending.length > 0) {
+    const sinceMs = clock.monotonic()
+    await atMost(clock, timeoutMs, pending.length === 1 ? pending[0] : Promise.all(pending))
+    appendDelays.note(clock.monotonic() - sinceMs)
   }
+  const responses = outcomes.map(({ data, partitions }) => ({
+    name: data.name,
+    topicId: data.topicId,
+    partitionResponses: partitions.map((outcome) => describe(outcome, settled))
+  }))
+  return hints === undefined ? { responses } : withLeaders(responses, hints)
+}
+
+type Hints = Pick<BrokerParts, 'topics' | 'cluster'>
+
+/** Says of partitions that are led elsewhere by whom. */
+function withLeaders(responses: Answer['responses'], { topics, cluster }: Hints): Answer {
+  const misled = ({ errorCode }: PartitionAnswer) => errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER
+  if (!responses.some(({ partitionResponses }) => partitionResponses.some(misled))) return { responses }
+  const hints: (LeaderHint | undefined)[] = []
+  const named = responses.map((topic) => ({
+    ...topic,
+    partitionResponses: topic.partitionResponses.map((partition) => {
+      if (!misled(partition)) return partition
+      const name = topic.name || (topics.byId(topic.topicId ?? '')?.name ?? '')
+      const currentLeader = leaderHint(cluster, name, partition.index ?? -1)
+      hints.push(currentLeader)
+      return currentLeader === undefined ? partition : { ...partition, currentLeader }
+    })
+  }))
+  return { responses: named, nodeEndpoints: hintedBrokers(cluster, hints) }
 }
 
 /** Nobody waits for an answer: closing the connection is the only way to tell the producer of an error, as Kafka does. */

@@ -3,7 +3,7 @@
  * aborts a hanging transaction, ends transactions in partitions that this broker leads. Answers once markers are durable.
  *
  * Each marker has an answer per partition; those of one producer are put together. v1 says nothing of the version of the
- * transaction, which then counts as the oldest.
+ * transaction, which then counts as the oldest. Anybody may send it until there are ACLs: the tool is an ordinary client.
  */
 import type { WriteTxnMarkersRequest, WriteTxnMarkersResponse } from '../../wire/messages/write-txn-markers.ts'
 import type { InferInput } from '../../wire/schema.ts'

@@ -26,6 +26,7 @@ import type { TopicSettings } from '../topic-settings.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { PartitionProducers } from './partition-producers.ts'
 import { decodePartitionSnapshot, encodePartitionSnapshot } from './partition-snapshot.ts'
+import { PartitionTraffic } from './partition-traffic.ts'
 import type { ProducerSnapshot } from './producer-history.ts'
 import type { Verdict } from './producer-rules.ts'
 import type { VerificationGuard } from './verification-states.ts'
@@ -61,6 +62,7 @@ export class Partition {
   readonly stream: Stream
   readonly producers: PartitionProducers
   readonly leaderEpochs = new LeaderEpochs()
+  readonly traffic = new PartitionTraffic()
   readonly #settings: () => TopicSettings
   /** Of the transactions that were open where the next upload begins, the first offset; that place itself when none was. */
   #stableOffset = 0
@@ -167,6 +169,7 @@ export class Partition {
     const durable = this.stream.append({ baseOffset, lastOffset, maxTimestamp, payload: bytes })
     // A log that has failed takes nothing: nothing may be known of what is not in it.
     const isTaken = this.stream.nextOffset > baseOffset
+    if (isTaken) this.traffic.appended(bytes.length)
     if (isTaken && hasProducerId(header)) this.#note({ header, bytes }, baseOffset, maxTimestamp, nowMs)
     return { errorCode: ErrorCode.NONE, errorMessage: null, baseOffset, logAppendTimeMs, durable }
   }

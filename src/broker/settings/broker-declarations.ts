@@ -293,6 +293,15 @@ const groups = [
   )
 ]
 
+const balance = [
+  dynamic(
+    'longhaul.balance.exclude',
+    boolean,
+    'false',
+    'Keeps balancing from giving partitions to the broker, but for those that are pinned to it. Set for all brokers it ends balancing: only draining brokers are emptied, and pins kept.'
+  )
+]
+
 /** By name, in the order of names. */
 export const BROKER_SETTINGS: ReadonlyMap<string, BrokerSettingDeclaration> = new Map(
   [
@@ -305,7 +314,8 @@ export const BROKER_SETTINGS: ReadonlyMap<string, BrokerSettingDeclaration> = ne
     ...transactions,
     ...groupDefaults,
     ...groupBounds,
-    ...groups
+    ...groups,
+    ...balance
   ].toSorted(([a], [b]) => (a < b ? -1 : 1))
 )
 

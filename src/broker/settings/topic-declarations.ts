@@ -102,6 +102,12 @@ const contents = {
   'leader.replication.throttled.replicas': declare(throttledReplicas, '', undefined, NO_FOLLOWERS),
   'local.retention.bytes': declare(long(-2), -2, 'log.local.retention.bytes', NO_LOCAL_TIER),
   'local.retention.ms': declare(long(-2), -2, 'log.local.retention.ms', NO_LOCAL_TIER),
+  'longhaul.balance.pin': declare(
+    list('ids of brokers with a comma between them, or nothing', (item) => /^\d{1,9}$/.test(item)),
+    '',
+    undefined,
+    'Brokers that are to lead the partitions of the topic: they are moved there, and stay there while one of these runs. Empty: any broker.'
+  ),
   'longhaul.object.store.profile': declare(
     text('the name of an object store', (value) => value !== ''),
     DEFAULT_PROFILE,

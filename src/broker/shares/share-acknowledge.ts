@@ -1,6 +1,6 @@
 /**
  * ShareAcknowledge v1–2 (KIP-932, KIP-1222): a member of a share group says what became of records that it holds. Answered
- * when that is stored. Not here: other brokers' endpoints.
+ * when that is stored. Whoever asks the wrong broker is told of the right one.
  */
 import { ErrorCode } from '../../wire/error-codes.ts'
 import type { ShareAcknowledgeRequest, ShareAcknowledgeResponse } from '../../wire/messages/share-acknowledge.ts'
@@ -8,13 +8,14 @@ import type { InferInput } from '../../wire/schema.ts'
 import type { Handler } from '../handler.ts'
 import { acknowledgeAll } from './share-acknowledgements.ts'
 import { isMemberId, MEMBER_ID_ADVICE, type ShareFetchParts } from './share-fetch.ts'
+import { ShareLeaders } from './share-leaders.ts'
 import { FINAL_EPOCH } from './share-sessions.ts'
 
 type Response = InferInput<typeof ShareAcknowledgeResponse>
-type ShareAcknowledgeParts = Pick<ShareFetchParts, 'shares' | 'topics' | 'groupSettings'>
+type ShareAcknowledgeParts = Pick<ShareFetchParts, 'shares' | 'cluster' | 'topics' | 'groupSettings'>
 
 export function shareAcknowledgeHandler(parts: ShareAcknowledgeParts): Handler<ShareAcknowledgeRequest, Response> {
-  const { shares, topics, groupSettings } = parts
+  const { shares, cluster, topics, groupSettings } = parts
   return async (request, { apiVersion }) => {
     const { groupId, memberId, shareSessionEpoch: epoch, isRenewAck: renews } = request
     if (groupId === null) return failed(ErrorCode.INVALID_REQUEST, 'the group id is missing')
@@ -24,18 +25,22 @@ export function shareAcknowledgeHandler(parts: ShareAcknowledgeParts): Handler<S
     const wanted = { groupId, memberId, apiVersion, renews, topics: request.topics }
     const acknowledged = await acknowledgeAll(shares.partitions, topics, wanted)
     if (epoch === FINAL_EPOCH) await shares.endSession(groupId, memberId)
+    const leaders = new ShareLeaders(cluster, topics)
     const responses = request.topics.map(({ topicId }) => ({
       topicId,
       partitions: acknowledged
         .filter((answer) => answer.topicId === topicId)
-        .map(({ index, outcome }) => ({ partitionIndex: index, ...outcome, currentLeader: NO_LEADER }))
+        .map(({ index, outcome }) => ({
+          partitionIndex: index,
+          ...outcome,
+          currentLeader: leaders.current({ topicId, index }, outcome.errorCode)
+        }))
     }))
     const acquisitionLockTimeoutMs = groupSettings(groupId).shareRecordLockDurationMs
-    return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, acquisitionLockTimeoutMs, responses, nodeEndpoints: [] }
+    const nodeEndpoints = leaders.endpoints()
+    return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, acquisitionLockTimeoutMs, responses, nodeEndpoints }
   }
 }
-
-const NO_LEADER = { leaderId: 0, leaderEpoch: 0 }
 
 function failed(errorCode: number, errorMessage: string | null): Response {
   return { throttleTimeMs: 0, errorCode, errorMessage, acquisitionLockTimeoutMs: 0, responses: [], nodeEndpoints: [] }

@@ -75,6 +75,9 @@ async function acknowledge(
   if (batches.length === 0) return failed(ErrorCode.NONE, null)
   const share = shares.get(groupId, target)
   if (share !== undefined) return share.acknowledge(memberId, batches)
+  if (topics.partition(topic.name, target.index) === undefined) {
+    return failed(topics.absence(topic.name, target.index), `this broker does not lead ${topic.name}-${target.index}`)
+  }
   return failed(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, `nothing of ${topic.name}-${target.index} was delivered`)
 }
 

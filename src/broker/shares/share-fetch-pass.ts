@@ -219,9 +219,10 @@ export class ShareFetchPass {
     return this.#parts.readCommitted() ? partition.lastStableOffset : partition.highWatermark
   }
 
-  #unknown({ topicId }: ShareTarget): number {
-    const known = this.#parts.topics.byId(topicId) !== undefined
-    return known ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.UNKNOWN_TOPIC_ID
+  #unknown({ topicId, index }: ShareTarget): number {
+    const { topics } = this.#parts
+    const topic = topics.byId(topicId)
+    return topic === undefined ? ErrorCode.UNKNOWN_TOPIC_ID : topics.absence(topic.name, index)
   }
 
   #fail(target: ShareTarget, errorCode: number, errorMessage: string | null): undefined {

@@ -4,7 +4,8 @@
  *
  * Records come in whole batches; which of them the member holds, and how often they were delivered, the acquired ranges
  * say. An acknowledgement is answered when it is stored. A request that renews locks fetches nothing.
- * A connection that closes while it waits takes nothing. Not here: preferred read replicas, other brokers' endpoints.
+ * A connection that closes while it waits takes nothing. Whoever asks the wrong broker is told of the right one.
+ * Not here: preferred read replicas.
  */
 
 import { sleep } from '../../runtime/clock.ts'
@@ -16,6 +17,7 @@ import type { GroupSettingsOf } from '../group-settings.ts'
 import type { Handler, RequestContext } from '../handler.ts'
 import { type Acknowledged, acknowledgeAll, RENEW_VERSION } from './share-acknowledgements.ts'
 import { type ShareAnswer, ShareFetchPass } from './share-fetch-pass.ts'
+import { ShareLeaders } from './share-leaders.ts'
 import { FINAL_EPOCH, type ShareSession, type ShareTarget, targetKey } from './share-sessions.ts'
 import { ShareWatch } from './share-watch.ts'
 import type { Shares } from './shares.ts'
@@ -31,13 +33,13 @@ const RESPONSE_BYTES_MAX = 55 * 1024 * 1024
 /** How long a fetch waits for state to be read although it wants to wait for less: it spares the first one a round. */
 const LOAD_GRACE_MS = 200
 
-export interface ShareFetchParts extends Pick<BrokerParts, 'clock' | 'topics' | 'unsent'> {
+export interface ShareFetchParts extends Pick<BrokerParts, 'clock' | 'cluster' | 'topics' | 'unsent'> {
   readonly shares: Shares
   readonly groupSettings: GroupSettingsOf
 }
 
 export function shareFetchHandler(parts: ShareFetchParts): Handler<ShareFetchRequest, Response> {
-  const { shares, topics, clock, groupSettings } = parts
+  const { shares, cluster, topics, clock, groupSettings } = parts
   return async (request, context) => {
     const { groupId, memberId } = request
     if (groupId === null) return failed(ErrorCode.INVALID_REQUEST, 'the group id is missing')
@@ -73,12 +75,13 @@ export function shareFetchHandler(parts: ShareFetchParts): Handler<ShareFetchReq
     const [acknowledged, answers] = await Promise.all([acknowledging, fetching])
     if (final) await shares.endSession(groupId, memberId)
     const acquisitionLockTimeoutMs = groupSettings(groupId).shareRecordLockDurationMs
+    const leaders = new ShareLeaders(cluster, topics)
     return {
       throttleTimeMs: 0,
       errorCode: ErrorCode.NONE,
       acquisitionLockTimeoutMs,
-      responses: combine(answers, acknowledged),
-      nodeEndpoints: []
+      responses: combine(answers, acknowledged, leaders),
+      nodeEndpoints: leaders.endpoints()
     }
   }
 }
@@ -129,6 +132,8 @@ async function fetch(
   if (targets.length === 0 || request.maxRecords <= 0 || request.maxBytes <= 0) return []
   const { shares, topics, unsent, groupSettings } = parts
   const { groupId, memberId } = session
+  // A member that comes because another broker sent it here may be ahead of what this one has heard.
+  await Promise.all(targets.map(({ topicId, index }) => topics.settling(topics.byId(topicId), index)))
   const pass = new ShareFetchPass({
     shares: shares.partitions,
     topics,
@@ -188,7 +193,11 @@ function news(session: ShareSession, answers: readonly ShareAnswer[]): ShareAnsw
   return targets.map((target) => ({ target, errorCode: ErrorCode.NONE, errorMessage: null, records: [], acquired: [] }))
 }
 
-function combine(answers: readonly ShareAnswer[], acknowledged: readonly Acknowledged[]): Response['responses'] {
+function combine(
+  answers: readonly ShareAnswer[],
+  acknowledged: readonly Acknowledged[],
+  leaders: ShareLeaders
+): Response['responses'] {
   const topics = new Map<string, Map<number, PartitionAnswer>>()
   const of = ({ topicId, index }: ShareTarget) => {
     const topic = topics.get(topicId) ?? new Map<number, PartitionAnswer>()
@@ -202,12 +211,21 @@ function combine(answers: readonly ShareAnswer[], acknowledged: readonly Acknowl
       lastOffset: last,
       deliveryCount: deliveries
     }))
-    topic.set(target.index, { ...answer, errorCode, errorMessage, records: [...records], acquiredRecords })
+    const currentLeader = leaders.current(target, errorCode)
+    topic.set(target.index, {
+      ...answer,
+      errorCode,
+      errorMessage,
+      currentLeader,
+      records: [...records],
+      acquiredRecords
+    })
   }
   for (const { outcome, ...target } of acknowledged) {
     const { topic, answer } = of(target)
     const { errorCode: acknowledgeErrorCode, errorMessage: acknowledgeErrorMessage } = outcome
-    topic.set(target.index, { ...answer, acknowledgeErrorCode, acknowledgeErrorMessage })
+    const currentLeader = leaders.current(target, acknowledgeErrorCode || answer.errorCode)
+    topic.set(target.index, { ...answer, acknowledgeErrorCode, acknowledgeErrorMessage, currentLeader })
   }
   return [...topics].map(([topicId, partitions]) => ({ topicId, partitions: [...partitions.values()] }))
 }

@@ -32,7 +32,7 @@ export class SharePartitions {
   get(groupId: string, target: ShareTarget): SharePartition | undefined {
     const known = this.#groups.get(groupId)?.get(targetKey(target))
     if (known === undefined || known.partition === this.#partition(target)) return known
-    known.fence({ errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER, errorMessage: 'the partition was closed' })
+    known.fence(CLOSED)
     return undefined
   }
 
@@ -56,6 +56,13 @@ export class SharePartitions {
     const group = this.#groups.get(groupId) ?? new Map<string, SharePartition>()
     this.#groups.set(groupId, group.set(targetKey(target), opened))
     return opened
+  }
+
+  /** The partition is no longer here: neither is what stands on it. */
+  partitionClosed(partition: Partition): void {
+    for (const group of [...this.#groups.values()]) {
+      for (const known of [...group.values()]) if (known.partition === partition) known.fence(CLOSED)
+    }
   }
 
   /** The member has gone: others may have what it holds. */
@@ -87,3 +94,5 @@ export class SharePartitions {
     if (group.size === 0) this.#groups.delete(groupId)
   }
 }
+
+const CLOSED = { errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER, errorMessage: 'the partition was closed' }

@@ -98,6 +98,12 @@ export class ShareSessions {
     return session
   }
 
+  /** Whether anybody of the group reads here. */
+  has(groupId: string): boolean {
+    for (const session of this.#sessions.values()) if (session.groupId === groupId) return true
+    return false
+  }
+
   endConnection(connectionId: number): ShareSession[] {
     const ended = [...this.#sessions.values()].filter((session) => session.connectionId === connectionId)
     for (const { groupId, memberId } of ended) this.end(groupId, memberId)

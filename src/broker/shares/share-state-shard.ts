@@ -8,6 +8,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import { Fault, isFault } from '../../runtime/fault.ts'
 import type { Log } from '../../runtime/log.ts'
 import { ErrorCode } from '../../wire/error-codes.ts'
+import { type CoordinatorShard, storageError } from '../coordinator-shards.ts'
 import type { LogRecord, PrunableRecordLog } from '../record-log.ts'
 import type { StateOutcome } from './share-state.ts'
 import { decodeStateRecord, encodeStateRecord, type ShareStateRecord } from './share-state-records.ts'
@@ -28,7 +29,7 @@ export interface ShardParts {
   readonly isGone: (topicId: string) => boolean
 }
 
-export class ShareStateShard {
+export class ShareStateShard implements CoordinatorShard {
   readonly table: ShareStateTable
   readonly #partition: number
   readonly #recordLog: PrunableRecordLog
@@ -136,10 +137,8 @@ export class ShareStateShard {
   }
 }
 
-/** What is told of a state whose log cannot be read or written. */
-export function stateFailure(error: unknown): StateOutcome {
+/** What is told of a state whose log cannot be written. */
+function stateFailure(error: unknown): StateOutcome {
   if (!isFault(error)) throw error
-  const elsewhere = error.kind === 'fenced' || error.kind === 'closed'
-  const errorCode = elsewhere ? ErrorCode.NOT_COORDINATOR : ErrorCode.COORDINATOR_NOT_AVAILABLE
-  return { errorCode, errorMessage: error.message }
+  return { errorCode: ErrorCode[storageError(error)], errorMessage: error.message }
 }

@@ -22,7 +22,7 @@ export class Shares {
     const end = () => {
       this.#watched.delete(connectionId)
       for (const { groupId, memberId } of this.sessions.endConnection(connectionId)) {
-        void this.partitions.release(groupId, memberId)
+        void this.#release(groupId, memberId)
       }
     }
     if (closed.aborted) end()
@@ -31,15 +31,21 @@ export class Shares {
 
   /** Ends a member's session, because it said so or has left the group. */
   async endSession(groupId: string, memberId: string): Promise<void> {
-    if (this.sessions.end(groupId, memberId) !== undefined) await this.partitions.release(groupId, memberId)
+    if (this.sessions.end(groupId, memberId) !== undefined) await this.#release(groupId, memberId)
   }
 
-  /** The last member has left. */
+  /** The group is empty, or stands elsewhere: whoever reads next begins with what is stored. */
   groupEmptied(groupId: string): void {
     this.partitions.forgetGroup(groupId)
   }
 
   close(): void {
     this.partitions.close()
+  }
+
+  /** The group's coordinator may be another broker: that a group is empty shows here when nobody of it reads any more. */
+  async #release(groupId: string, memberId: string): Promise<void> {
+    await this.partitions.release(groupId, memberId)
+    if (!this.sessions.has(groupId)) this.partitions.forgetGroup(groupId)
   }
 }

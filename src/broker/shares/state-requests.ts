@@ -1,8 +1,10 @@
 /**
  * InitializeShareGroupState v0, ReadShareGroupState v0, WriteShareGroupState v0–1, DeleteShareGroupState v0 and
  * ReadShareGroupStateSummary v0–1 (KIP-932): what the leaders of share partitions ask of the broker that keeps their state.
- * Each partition is answered for itself, a change once it is durable.
+ * Each partition is answered for itself, a change once it is durable. In a cluster only brokers may ask.
  */
+
+import { ErrorCode } from '../../wire/error-codes.ts'
 import type {
   DeleteShareGroupStateRequest,
   DeleteShareGroupStateResponse
@@ -87,3 +89,27 @@ async function eachPartition<Wanted extends { readonly partition: number }, Answ
     }))
   )
 }
+
+/** What all these requests have in common. */
+export interface StateRequest {
+  readonly topics: readonly {
+    readonly topicId: string
+    readonly partitions: readonly { readonly partition: number }[]
+  }[]
+}
+
+/** The answer to whoever may not ask: the same for each partition. */
+export function refuseState({ topics }: StateRequest) {
+  const refusal = {
+    errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+    errorMessage: 'Only brokers of the cluster may ask.'
+  }
+  return {
+    results: topics.map(({ topicId, partitions }) => ({
+      topicId,
+      partitions: partitions.map(({ partition }) => ({ ...NO_STATE, partition, ...refusal }))
+    }))
+  }
+}
+
+const NO_STATE = { stateEpoch: 0, leaderEpoch: 0, startOffset: 0, deliveryCompleteCount: -1, stateBatches: [] }

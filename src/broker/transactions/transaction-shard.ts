@@ -81,7 +81,7 @@ export class TransactionShard implements CoordinatorShard {
   readonly #cancels = new Map<string, () => void>()
   #closedBecause: ClosedError = 'NOT_COORDINATOR'
 
-  /** `onFailed`: the shard has given up. `loadAgain`: it was closed for a reason that may pass, with its work undone. */
+  /** `onFailed`: the shard has given up. `loadAgain`: it has given up for a reason that may pass, with its work undone. */
   constructor(
     partition: number,
     recordLog: RecordLog,
@@ -290,7 +290,10 @@ export class TransactionShard implements CoordinatorShard {
   #fail(error: unknown): void {
     if (this.#closing.signal.aborted) return
     this.#parts.log.warn({ partition: this.#partition, error }, 'transaction partition is given up and loaded anew')
-    this.close(storageError(error))
+    const reason = storageError(error)
+    this.close(reason)
     this.#onFailed()
+    // Refused for good, or only while the partition was to be handed over: whether it has gone will be seen then.
+    if (reason === 'NOT_COORDINATOR') this.#loadAgain()
   }
 }

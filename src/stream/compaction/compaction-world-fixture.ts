@@ -1,8 +1,8 @@
 /** Streams in a memory store and an SQLite database in memory, filled by uploads, read without any cache. */
 import assert from 'node:assert/strict'
 import type { Metadata } from '../../metadata/metadata.ts'
+import { openDatabase } from '../../metadata/open-database.ts'
 import { SqlMetadata } from '../../metadata/sql-metadata.ts'
-import { openDatabase } from '../../metadata/sqlite-database.ts'
 import { FaultyObjectStore } from '../../object-store/faulty-object-store.ts'
 import { MemoryObjectStore } from '../../object-store/memory-object-store.ts'
 import type { ByteRange, ObjectStore } from '../../object-store/object-store.ts'

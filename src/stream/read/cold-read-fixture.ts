@@ -87,7 +87,16 @@ export class ColdReadFixture {
   }
 
   stream(streamId: number): Stream {
-    return this.image.stream(streamId) ?? { id: streamId, epoch: 1, startOffset: 0, endOffset: 0, cleanedOffset: 0 }
+    return (
+      this.image.stream(streamId) ?? {
+        id: streamId,
+        epoch: 1,
+        tenure: 0,
+        startOffset: 0,
+        endOffset: 0,
+        cleanedOffset: 0
+      }
+    )
   }
 
   /** Stores one object and commits it. */

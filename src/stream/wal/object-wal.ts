@@ -108,6 +108,7 @@ export class ObjectWal implements Wal {
   #liveBytes = 0
   #next: LogPlace = ROOT
   #durableTo: WalPosition = 0
+  #provenMs = Number.NEGATIVE_INFINITY
   #replayed = false
   /** Why nothing more is appended; what was appended before goes on. */
   #closed: Fault | undefined
@@ -151,6 +152,17 @@ export class ObjectWal implements Wal {
   /** Requests so far. */
   get putCounts(): Readonly<PutCounts> {
     return this.#puts.counts
+  }
+
+  /** Monotonic milliseconds at which this log was certainly still ours: a PUT that began then was taken. */
+  get provenMs(): number {
+    return this.#provenMs
+  }
+
+  /** Stores an object without records, unless something is under way anyway: its success proves that the log is still ours. */
+  prove(): void {
+    const idle = this.#replayed && this.#queue.length + this.#sent.length === 0
+    if (idle && this.#failure === undefined && this.#closed === undefined) this.#send(0)
   }
 
   /** Also fences the log. Faults beside those of the interface: `fenced` when a newer start of the node has it. */
@@ -292,8 +304,13 @@ export class ObjectWal implements Wal {
     this.#live.push({ place, records: count, bytes: object.bytes })
     const batch = { place, appends, stored: false }
     this.#sent.push(batch)
+    const sentMs = this.#options.clock.monotonic()
     this.#puts.put(keyOf(nodeId, place), object).then(
-      (ours) => (ours ? this.#stored(batch) : this.#fail(this.#fenced(place))),
+      (ours) => {
+        if (!ours) return this.#fail(this.#fenced(place))
+        this.#provenMs = Math.max(this.#provenMs, sentMs)
+        this.#stored(batch)
+      },
       (error) => this.#fail(error)
     )
   }

@@ -24,6 +24,9 @@ export interface FaultyDatabase {
   readonly faults: DatabaseFaults
 }
 
+/** What waits for the database. */
+const transactions: ReadonlySet<string | symbol> = new Set<keyof Database>(['read', 'write', 'writeBeside'])
+
 export function faultyDatabase(database: Database, random: Random, clock: Clock): FaultyDatabase {
   const faults: DatabaseFaults = { latencyMs: 0, errorsBefore: 0, errorsAfter: 0, outage: false }
   const strikes = (share: number): boolean => share > 0 && random.float() < share
@@ -45,7 +48,7 @@ export function faultyDatabase(database: Database, random: Random, clock: Clock)
       const member = Reflect.get(database, name) as unknown
       if (typeof member !== 'function') return member
       const call = (...args: unknown[]) => member.apply(database, args) as Promise<unknown>
-      return name === 'close' ? call : (...args: unknown[]) => disturbed(() => call(...args))
+      return transactions.has(name) ? (...args: unknown[]) => disturbed(() => call(...args)) : call
     }
   })
   return { database: wrapped, faults }

@@ -3,8 +3,8 @@
  * its faults. All of it comes from one seed.
  */
 import type { Database } from '../../../src/metadata/database.ts'
+import { openDatabase } from '../../../src/metadata/open-database.ts'
 import { SqlMetadata } from '../../../src/metadata/sql-metadata.ts'
-import { openDatabase } from '../../../src/metadata/sqlite-database.ts'
 import { FaultyObjectStore, type ObjectStoreFaults } from '../../../src/object-store/faulty-object-store.ts'
 import { MemoryObjectStore } from '../../../src/object-store/memory-object-store.ts'
 import { DEFAULT_PROFILE } from '../../../src/object-store/object-stores.ts'
@@ -56,7 +56,7 @@ export class Machine {
   }
 
   static async build(clock: JumpingClock, random: Random): Promise<Machine> {
-    const database = await openDatabase('sqlite::memory:')
+    const database = await openDatabase('sqlite::memory:', { clock, random })
     const sober = await SqlMetadata.open({ database, clock, random })
     return new Machine(clock, random, database, sober)
   }

@@ -1,8 +1,13 @@
 /** Everything that share groups need on a broker, put together: their groups, their states, and who gives them records. */
 import type { Clock } from '../../../runtime/clock.ts'
 import type { Log } from '../../../runtime/log.ts'
+import type { ClusterView } from '../../cluster-view.ts'
+import { CoordinatorPlaces } from '../../coordinator-places.ts'
 import type { GroupSettingsOf } from '../../group-settings.ts'
 import { InternalTopicLogs } from '../../internal-topic-logs.ts'
+import type { NodeCalls } from '../../nodes/node-calls.ts'
+import { PartitionEnds } from '../../partition-ends.ts'
+import { RoutedShareStates } from '../../shares/routed-share-states.ts'
 import { DEFAULT_SHARE_STATE_SETTINGS, ShareCoordinator } from '../../shares/share-coordinator.ts'
 import { Shares } from '../../shares/shares.ts'
 import { SHARE_STATE_TOPIC } from '../../topic-names.ts'
@@ -24,6 +29,10 @@ export interface ShareCoordinators {
   readonly shares: Shares
   /** Keep the states of share partitions. */
   readonly states: ShareCoordinator
+  /** The same wherever they are kept. */
+  readonly routedStates: RoutedShareStates
+  /** Which broker keeps which. */
+  readonly places: CoordinatorPlaces
   readonly groups: ShareGroups
   readonly offsets: ShareOffsetsParts
 }
@@ -32,6 +41,8 @@ export interface ShareOptions {
   readonly clock: Clock
   readonly log: Log
   readonly topics: Topics
+  readonly cluster: ClusterView
+  readonly nodes: NodeCalls
   readonly directory: TopicDirectory
   readonly groupSettings: GroupSettingsOf
   /** Of `__share_group_state`, when the first share group comes (Kafka's `share.coordinator.state.topic.num.partitions`). */
@@ -45,34 +56,33 @@ export function createShareCoordinators(options: ShareOptions): {
   readonly coordinators: ShareCoordinators
   readonly rules: GroupRules<ShareGroup>
 } {
-  const { clock, log, topics, directory, groupSettings, route } = options
-  const states = new ShareCoordinator({
-    clock,
-    log,
-    settings: DEFAULT_SHARE_STATE_SETTINGS,
-    logs: new InternalTopicLogs({
-      topic: SHARE_STATE_TOPIC,
-      partitions: options.statePartitions,
-      // Updates build on one another: compaction by key would lose all but the last. Old ones are pruned instead.
-      configs: { 'cleanup.policy': 'delete' },
-      topics,
-      clock
-    }),
-    partitionCount: (topicId) => topics.byId(topicId)?.partitions.length
+  const { clock, log, topics, cluster, nodes, directory, groupSettings, route } = options
+  const logs = new InternalTopicLogs({
+    topic: SHARE_STATE_TOPIC,
+    partitions: options.statePartitions,
+    // Updates build on one another: compaction by key would lose all but the last. Old ones are pruned instead.
+    configs: { 'cleanup.policy': 'delete' },
+    topics,
+    clock
   })
-  const shares = new Shares({ clock, log, topics, store: states, groupSettings })
+  const partitionCount = (topicId: string) => topics.byId(topicId)?.partitions.length
+  const states = new ShareCoordinator({ clock, log, settings: DEFAULT_SHARE_STATE_SETTINGS, logs, partitionCount })
+  const places = new CoordinatorPlaces({ topic: SHARE_STATE_TOPIC, logs, cluster })
+  const { nodeId } = cluster
+  const store = new RoutedShareStates({ clock, nodeId, local: states, places, nodes, partitionCount })
+  const shares = new Shares({ clock, log, topics, store, groupSettings })
   const environment = { settings: groupSettings, topics: directory, membersMax: MEMBERS_MAX }
   const rules = watchedRules(shareGroupRules(environment), (groupId, memberIds, empty) => {
     for (const memberId of memberIds) void shares.endSession(groupId, memberId)
     if (empty) shares.groupEmptied(groupId)
   })
-  const groups = new ShareGroups({ route, rules, environment, store: states, members: shares })
-  const endOffset = (topic: string, index: number) => topics.partition(topic, index)?.highWatermark
-  const offsets = { groups, store: states, topics: directory, endOffset }
-  return { coordinators: { groupSettings, shares, states, groups, offsets }, rules }
+  const groups = new ShareGroups({ route, rules, environment, store, members: shares })
+  const offsets = { groups, store, topics: directory, ends: new PartitionEnds({ topics, cluster, nodes }) }
+  return { coordinators: { groupSettings, shares, states, routedStates: store, places, groups, offsets }, rules }
 }
 
-export function closeShareCoordinators({ shares, states }: ShareCoordinators): void {
+export function closeShareCoordinators({ shares, states, routedStates }: ShareCoordinators): void {
+  routedStates.close()
   shares.close()
   states.close()
 }

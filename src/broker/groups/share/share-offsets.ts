@@ -4,7 +4,7 @@
  */
 
 import { ZERO_UUID } from '../../../wire/buffers.ts'
-import { ErrorCode } from '../../../wire/error-codes.ts'
+import { ErrorCode, errorName } from '../../../wire/error-codes.ts'
 import type {
   AlterShareGroupOffsetsRequest,
   AlterShareGroupOffsetsResponse
@@ -18,6 +18,7 @@ import type {
   DescribeShareGroupOffsetsResponse
 } from '../../../wire/messages/describe-share-group-offsets.ts'
 import type { InferInput } from '../../../wire/schema.ts'
+import type { PartitionEnds } from '../../partition-ends.ts'
 import type { ShareStateKey, ShareStateStore } from '../../shares/share-state.ts'
 import type { TopicDirectory } from '../topic-directory.ts'
 import type { ShareGroups } from './share-groups.ts'
@@ -26,8 +27,7 @@ export interface ShareOffsetsParts {
   readonly groups: ShareGroups
   readonly store: ShareStateStore
   readonly topics: TopicDirectory
-  /** Where a partition ends; undefined when this broker cannot tell. */
-  readonly endOffset: (topic: string, partition: number) => number | undefined
+  readonly ends: Pick<PartitionEnds, 'find'>
 }
 
 type Described = InferInput<typeof DescribeShareGroupOffsetsResponse>
@@ -76,7 +76,7 @@ async function describeTopic(
 }
 
 async function describePartition(
-  { store, endOffset }: ShareOffsetsParts,
+  { store, ends }: ShareOffsetsParts,
   key: ShareStateKey,
   topicName: string
 ): Promise<DescribedPartition> {
@@ -86,11 +86,12 @@ async function describePartition(
   const { startOffset, leaderEpoch, deliveryCompleteCount } = summary
   const described = { ...blank(key.partition), startOffset, leaderEpoch }
   if (startOffset < 0 || deliveryCompleteCount < 0) return described
-  const end = endOffset(topicName, key.partition)
-  if (end === undefined) {
-    return { ...blank(key.partition), startOffset: 0, errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER }
+  const { errorCode, offset } = await ends.find(topicName, key.partition)
+  if (errorCode !== ErrorCode.NONE) {
+    const errorMessage = `The end of the partition is not known: ${errorName(errorCode)}.`
+    return { ...blank(key.partition), startOffset: 0, errorCode, errorMessage }
   }
-  return { ...described, lag: end - startOffset - deliveryCompleteCount }
+  return { ...described, lag: offset - startOffset - deliveryCompleteCount }
 }
 
 function blank(partitionIndex: number): DescribedPartition {

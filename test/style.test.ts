@@ -28,6 +28,7 @@ const adapters: Readonly<Record<string, readonly string[]>> = {
   'src/metadata/directory-lock.ts': ['node:fs'],
   'src/metadata/postgres-database.ts': ['node:fs'],
   'src/metadata/sqlite-database.ts': ['node:fs'],
+  'src/node/event-loop-delay.ts': ['node:perf_hooks'],
   'src/node/storage.ts': ['node:fs'],
   'src/object-store/directory-object-store.ts': ['node:fs', 'node:fs/promises'],
   'src/runtime/system-clock.ts': ['Date.now', 'performance', 'setTimeout'],

@@ -1,9 +1,11 @@
 /**
- * This node as one of a cluster: what it tells the others of itself, the controller that each of them runs, and handing
- * over what it leads before it stops.
+ * This node as one of a cluster: what it tells the others of itself, the controller and the balancer that each of them
+ * runs, and handing over what it leads before it stops.
  */
 import type { Broker } from '../broker/broker.ts'
+import { LoadReporter } from '../broker/load-reporter.ts'
 import { type NodeRecoveryParts, recoverNode } from '../broker/node-recovery.ts'
+import { Balancer } from '../cluster/balancer.ts'
 import { Controller, type ControllerStatus } from '../cluster/controller.ts'
 import type { NodeLease } from '../cluster/node-lease.ts'
 import { spreadOver } from '../cluster/spread.ts'
@@ -13,6 +15,7 @@ import { type Clock, sleep } from '../runtime/clock.ts'
 import { isFault } from '../runtime/fault.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Random } from '../runtime/random.ts'
+import { type EventLoopDelay, measureEventLoopDelay } from './event-loop-delay.ts'
 
 /** How long stopping waits for what is led here to be handed over. */
 const HAND_OVER_MS_MAX = 30_000
@@ -33,6 +36,9 @@ export interface MembershipParts {
 export class Membership {
   readonly #parts: MembershipParts
   readonly #controller: Controller
+  readonly #balancer: Balancer
+  readonly #loads: LoadReporter
+  readonly #delay: EventLoopDelay = measureEventLoopDelay()
 
   constructor(parts: MembershipParts) {
     this.#parts = parts
@@ -45,12 +51,22 @@ export class Membership {
       leads,
       recover: (task) => recoverNode(task, parts.recovery)
     })
+    this.#balancer = new Balancer({ ...parts, holds: () => this.#controller.status().holds })
+    this.#loads = new LoadReporter({
+      ...parts,
+      node: lease.node,
+      partitions: () => parts.broker.led.all(),
+      takeEventLoopDelayMs: () => this.#delay.take(),
+      takeAppendDelayMs: () => parts.broker.appendDelays.take()
+    })
   }
 
   /** Once the broker listens: from now on it gets partitions. */
   async join(): Promise<void> {
     await this.#announce('running')
     this.#controller.start()
+    this.#balancer.start()
+    this.#loads.start()
   }
 
   status(): ControllerStatus {
@@ -69,6 +85,8 @@ export class Membership {
       if (!isFault(error)) throw error
       log.warn({ error: error.message }, 'not everything led here was handed over: others take it over later')
     }
+    await Promise.all([this.#balancer.close(), this.#loads.close()])
+    this.#delay.close()
     await this.#controller.close()
   }
 
